@@ -1,0 +1,45 @@
+# Options of the commands go in ARGS: make up ARGS="--port 9000", make test ARGS="-k execute"
+ARGS ?=
+BIN := .venv/bin
+
+# Image builds trust what pip on this machine is told to trust.
+export UNSANDBOX_EMULATOR_EXTRA_CA ?= $(PIP_CERT)
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check bench image lock clean venv venv-dev docker
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: venv docker ## start the emulator; the first time this builds its images
+	@$(BIN)/unsandbox-emulator up $(ARGS)
+
+test: venv-dev docker ## run the tests, in real containers
+	@$(BIN)/unsandbox-emulator runtimes build
+	@$(BIN)/pytest $(ARGS)
+
+check: venv-dev ## lint, formatting, types
+	@scripts/check
+
+bench: venv docker ## measure against the bars; exit status 3 when one is missed
+	@$(BIN)/unsandbox-emulator runtimes build
+	@$(BIN)/python scripts/bench.py $(ARGS)
+
+image: venv docker ## build the emulator's own image, for docker-compose.yml
+	@$(BIN)/python scripts/build_image.py
+
+lock: venv-dev ## write the lock files; ARGS=--upgrade takes the newest versions
+	@scripts/lock $(ARGS)
+
+clean: ## remove what was made here; images and volumes of the emulator stay
+	rm -rf .venv .build build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find emulator tests scripts -name __pycache__ -prune -exec rm -rf {} +
+
+venv:
+	@scripts/ensure-venv
+
+venv-dev:
+	@scripts/ensure-venv dev
+
+docker: | venv
+	@scripts/ensure-docker

@@ -1,0 +1,186 @@
+"""From a request to its handler and back: route, body, sender, limits, contract, answer."""
+
+import logging
+from typing import Any
+
+import msgspec
+from starlette.datastructures import Headers, QueryParams
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from emulator import compat
+from emulator.api.call import Call, Json, Reply
+from emulator.api.table import HANDLERS
+from emulator.auth import SignedRequest
+from emulator.emulator import Emulator
+from emulator.errors import (
+    ApiError,
+    BadRequest,
+    InternalError,
+    InvalidJson,
+    NotImplementedYet,
+    PayloadTooLarge,
+)
+from emulator.exchange import Exchange
+from emulator.spec import Operation, check, describe
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes of a request body."""
+
+_JSON = "application/json"
+_TEXT = "text/plain"
+
+
+class Dispatcher:
+    """The ASGI application behind the middleware; answers HTTP, and refuses WebSockets by HTTP."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange.of(scope)
+        try:
+            response = await self._respond(scope, receive, exchange)
+        except ClientDisconnect:
+            return
+        except Exception:
+            logger.exception("request %s failed", exchange.request_id)
+            response = _render(_internal_error(exchange), exchange)
+        if scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(response)
+        else:
+            await response(scope, receive, send)
+
+    async def _respond(self, scope: Scope, receive: Receive, exchange: Exchange) -> Response:
+        try:
+            reply = await self._answer(scope, receive, exchange)
+        except ApiError as error:
+            exchange.code = error.code
+            reply = Reply(error.body(), error.status, headers=error.headers)
+        if self._emulator.settings.check_responses != "off" and exchange.operation is not None:
+            _check_reply(exchange.operation, reply)
+        return _render(reply, exchange)
+
+    async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> Reply:
+        operation, path = self._emulator.spec.match(exchange.method, scope["path"])
+        exchange.operation = operation
+        headers = Headers(scope=scope)
+        raw = b"" if scope["type"] == "websocket" else await _read(scope, receive, headers)
+        exchange.body_bytes = len(raw)
+        if not operation.public:
+            self._admit(scope, headers, raw, exchange)
+        handler = HANDLERS.get(operation.id)
+        if handler is None:
+            raise NotImplementedYet(f"{operation.method} {operation.path} is not in this version")
+        body = self._body(operation, headers, raw, exchange)
+        query = self._query(operation, scope, exchange)
+        return await handler(self._emulator, Call(exchange, path, query, body, exchange.account))
+
+    def _admit(self, scope: Scope, headers: Headers, raw: bytes, exchange: Exchange) -> None:
+        """Authenticate, then count against the rate; both leave their marks on the exchange."""
+        signed = SignedRequest(exchange.method, scope["raw_path"], scope["query_string"], raw)
+        verified = self._emulator.authenticator.verify(headers, signed)
+        exchange.account = verified.account
+        if verified.note:
+            exchange.notes.append(verified.note)
+        allowance, refusal = self._emulator.rates.take(verified.account)
+        exchange.response_headers.update(allowance.headers())
+        if refusal is not None:
+            raise refusal
+
+    def _body(
+        self, operation: Operation, headers: Headers, raw: bytes, exchange: Exchange
+    ) -> Json | str:
+        if not operation.bodies:
+            return {}
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        usual = _TEXT if _TEXT in operation.bodies else _JSON
+        if not media_type:
+            media_type = usual
+        elif media_type not in operation.bodies and not self._emulator.settings.strict:
+            exchange.notes.append(f"compat: this content type read as {usual}")
+            media_type = usual
+        validator = operation.body_validator(media_type)
+        body = _parse_json(raw) if media_type == _JSON else _parse_text(raw)
+        if media_type == _JSON and not self._emulator.settings.strict:
+            body = compat.canonical_body(operation.id, body, exchange)
+        exchange.body = body
+        check(validator, body)
+        return body
+
+    def _query(self, operation: Operation, scope: Scope, exchange: Exchange) -> dict[str, object]:
+        if not operation.query:
+            return {}
+        given = dict(QueryParams(scope["query_string"]))
+        if not self._emulator.settings.strict:
+            given = compat.canonical_query(operation.id, given, exchange)
+        for parameter in operation.query:
+            if parameter.required and parameter.name not in given:
+                raise BadRequest(f"{parameter.name}: is required")
+        return {
+            parameter.name: parameter.read(given[parameter.name])
+            for parameter in operation.query
+            if parameter.name in given
+        }
+
+
+async def _read(scope: Scope, receive: Receive, headers: Headers) -> bytes:
+    """The whole body; raises PayloadTooLarge as soon as it is known to be over the limit."""
+    length = headers.get("content-length", "0")
+    too_large = PayloadTooLarge(f"A request body may have at most {MAX_BODY} bytes")
+    if length.isdecimal() and int(length) > MAX_BODY:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in Request(scope, receive).stream():
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise too_large
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _parse_json(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    if not raw.strip():
+        return {}
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        reason = "too deeply nested" if isinstance(error, RecursionError) else str(error)
+        raise InvalidJson(f"The body is not JSON: {reason}") from None
+
+
+def _parse_text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise BadRequest("body: must be UTF-8") from None
+
+
+def _internal_error(exchange: Exchange) -> Reply:
+    error = InternalError(f"The emulator failed; its log tells more at {exchange.request_id}")
+    exchange.code = error.code
+    return Reply(error.body(), error.status)
+
+
+def _render(reply: Reply, exchange: Exchange) -> Response:
+    content = reply.body if isinstance(reply.body, bytes) else msgspec.json.encode(reply.body)
+    exchange.status = reply.status
+    return Response(
+        content, reply.status, {**exchange.response_headers, **reply.headers}, reply.media_type
+    )
+
+
+def _check_reply(operation: Operation, reply: Reply) -> None:
+    """Raise AssertionError when an answer is not what the contract says."""
+    specified = operation.responses.get(str(reply.status))
+    assert specified is not None, f"{operation.id}: undocumented status {reply.status}"  # noqa: S101
+    validator = specified.bodies.get(reply.media_type)
+    assert validator is not None, f"{operation.id}: undocumented {reply.media_type}"  # noqa: S101
+    body = msgspec.json.decode(msgspec.json.encode(reply.body))
+    for error in validator.iter_errors(body):
+        raise AssertionError(f"{operation.id} {reply.status}: {describe(error)}")

@@ -1,0 +1,106 @@
+"""The public operations: what runs here, and how much of it."""
+
+import os
+
+from emulator.api.call import Call, Reply
+from emulator.emulator import Emulator
+from emulator.errors import NotImplementedYet, Unavailable
+from emulator.sandbox.pool import Figures
+
+NETWORK_MODES = ("zerotrust", "semitrusted")
+
+
+async def get_health(_emulator: Emulator, _call: Call) -> Reply:
+    return Reply({"status": "ok"})
+
+
+async def get_ready(emulator: Emulator, _call: Call) -> Reply:
+    """200 only when an execution would work now."""
+    reasons = emulator.obstacles()
+    if reasons:
+        raise Unavailable("; ".join(reasons), ready=False, status="starting", reasons=reasons)
+    return Reply({"ready": True, "status": "ready"})
+
+
+async def list_languages(emulator: Emulator, _call: Call) -> Reply:
+    languages = emulator.catalogue.languages()
+    return Reply(
+        {"languages": languages, "aliases": emulator.catalogue.aliases(), "count": len(languages)}
+    )
+
+
+async def list_shells(emulator: Emulator, _call: Call) -> Reply:
+    shells = emulator.catalogue.shells
+    return Reply(
+        {
+            "shells": list(shells.shells),
+            "categories": {name: list(members) for name, members in shells.categories.items()},
+            "count": len(shells.shells),
+        }
+    )
+
+
+async def get_cluster(emulator: Emulator, _call: Call) -> Reply:
+    figures = emulator.pool.figures()
+    return Reply(
+        {
+            "mode": "pooled",
+            "pool_size": figures.total + figures.spawning,
+            "allocated": figures.allocated,
+            "available": figures.available,
+            "spawning": figures.spawning,
+            "total_containers": figures.total,
+            "network_mode": "zerotrust_only",
+            "network_breakdown": {
+                mode: _breakdown(emulator.pool.figures(mode)) for mode in NETWORK_MODES
+            },
+        }
+    )
+
+
+def _breakdown(figures: Figures) -> dict[str, int]:
+    return {
+        "allocated": figures.allocated,
+        "available": figures.available,
+        "total": figures.total,
+    }
+
+
+async def get_pools(emulator: Emulator, _call: Call) -> Reply:
+    figures = emulator.pool.figures()
+    pool = {
+        "id": f"pool_manager@{emulator.engine.instance}",
+        "allocated": figures.allocated,
+        "available": figures.available,
+        "total": figures.total,
+    }
+    return Reply(
+        {
+            "pool_count": 1,
+            "total_capacity": figures.total,
+            "total_allocated": figures.allocated,
+            "total_available": figures.available,
+            "pools": [pool],
+        }
+    )
+
+
+async def get_stats(emulator: Emulator, _call: Call) -> Reply:
+    one, five, fifteen = (f"{load:.2f}" for load in os.getloadavg())
+    return Reply(
+        {
+            "containers": emulator.pool.figures().total,
+            "load_1min": one,
+            "load_5min": five,
+            "load_15min": fifteen,
+        }
+    )
+
+
+async def get_openapi(emulator: Emulator, _call: Call) -> Reply:
+    return Reply(emulator.spec.document)
+
+
+async def generate_image(_emulator: Emulator, _call: Call) -> Reply:
+    """Pictures from text need a model; the contract says that this stays 501 here."""
+    raise NotImplementedYet("Picture generation needs a model that this emulator does not have")

@@ -1,0 +1,73 @@
+"""Which handler answers which operation, and which operations wait for theirs."""
+
+from emulator.api import execute, jobs, keys, system
+from emulator.api.call import Handler
+from emulator.spec import Spec, SpecError
+
+HANDLERS: dict[str, Handler] = {
+    "execute": execute.execute,
+    "run": execute.run,
+    "getJob": jobs.get_job,
+    "validateKey": keys.describe_key,
+    "getKeySelf": keys.describe_key,
+    "listLanguages": system.list_languages,
+    "listShells": system.list_shells,
+    "getHealth": system.get_health,
+    "getReady": system.get_ready,
+    "getCluster": system.get_cluster,
+    "getPools": system.get_pools,
+    "getStats": system.get_stats,
+    "getOpenapi": system.get_openapi,
+    "generateImage": system.generate_image,
+}
+
+_WAITING: dict[str, str] = {
+    "execution": "executeAsync runAsync",
+    "jobs": "listJobs cancelJob cancelJobAlias waitJob",
+    "sessions": (
+        "listSessions createSession getSession deleteSession freezeSession "
+        "unfreezeSession sleepSession wakeSession boostSession unboostSession lockSession "
+        "unlockSession executeSession openSessionShell executeSessionAlias "
+        "snapshotSession restoreSession"
+    ),
+    "services": (
+        "listServices createService getService updateService deleteService freezeService "
+        "unfreezeService sleepService wakeService lockService unlockService resizeService "
+        "setServiceDomains redeployService executeService getServiceLogs getServiceEnv "
+        "setServiceEnv setServiceEnvAlias deleteServiceEnv exportServiceEnv "
+        "snapshotService"
+    ),
+    "snapshots": (
+        "listSnapshots createSnapshot getSnapshot deleteSnapshot restoreSnapshot "
+        "cloneSnapshot lockSnapshot unlockSnapshot"
+    ),
+    "images": (
+        "listImages publishImage publishImageAlias listPublicImages listOwnedImages "
+        "listOwnImages listSharedImages getImage updateImage deleteImage "
+        "setImageVisibility lockImage unlockImage grantImage revokeImage grantImageNested "
+        "revokeImageNested grantImageHyphenated revokeImageHyphenated listImageAccess "
+        "addImageAccess removeImageAccess removeImageAccessKey listTrustedKeys "
+        "transferImage spawnImage cloneImage"
+    ),
+    "logs": (
+        "getPaasLogs queryPaasLogs streamPaasLogs getLogs streamLogs getSourceLogs streamSourceLogs"
+    ),
+}
+
+NOT_IMPLEMENTED = frozenset(name for names in _WAITING.values() for name in names.split())
+"""Operations of the contract that answer 501 for now; this table only shrinks."""
+
+
+def check_table(spec: Spec) -> None:
+    """Raise SpecError unless every operation has exactly one place here, and nothing else has."""
+    operations = set(spec.operations)
+    both = HANDLERS.keys() & NOT_IMPLEMENTED
+    neither = operations - HANDLERS.keys() - NOT_IMPLEMENTED
+    unknown = (HANDLERS.keys() | NOT_IMPLEMENTED) - operations
+    for fault, names in (
+        ("have a handler and are listed as not implemented", both),
+        ("have no handler", neither),
+        ("are handled but not in the contract", unknown),
+    ):
+        if names:
+            raise SpecError(f"operations {fault}: {', '.join(sorted(names))}")

@@ -1,0 +1,35 @@
+"""The ASGI applications, one a listener; each reads like a table of contents."""
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+
+from emulator.api.dispatch import Dispatcher
+from emulator.api.table import check_table
+from emulator.control.routes import control_routes
+from emulator.emulator import Emulator
+from emulator.middleware import API_HOSTS, LOOPBACK_HOSTS, HostGuard, RequestRecord
+
+
+def api_app(emulator: Emulator) -> Starlette:
+    """The API listener; raises SpecError when contract and handlers do not fit."""
+    check_table(emulator.spec)
+    hosts = (*LOOPBACK_HOSTS, *API_HOSTS, *emulator.settings.allowed_hosts)
+    return Starlette(
+        middleware=[
+            Middleware(RequestRecord, journal=emulator.journal),
+            Middleware(HostGuard, hosts=hosts),
+        ],
+        routes=[Mount("/", app=Dispatcher(emulator))],
+    )
+
+
+def admin_app(emulator: Emulator) -> Starlette:
+    """The admin listener: /_emulator/*, for loopback only."""
+    return Starlette(
+        middleware=[
+            Middleware(RequestRecord),
+            Middleware(HostGuard, hosts=LOOPBACK_HOSTS),
+        ],
+        routes=control_routes(emulator),
+    )

@@ -1,0 +1,80 @@
+"""What real clients send that the documentation does not: aliases, nulls, imprecise signatures.
+
+On unless `--strict`; every use is noted in the journal. Nothing about compatibility lives
+elsewhere. The aliases and mistakes are those seen on the wire of the vendor's published clients.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+from emulator.exchange import Exchange
+
+Fields = Mapping[str, str]
+V = TypeVar("V")
+
+_EXECUTE: Fields = {"network": "network_mode", "return_artifacts": "return_artifact"}
+
+FIELD_ALIASES: dict[str, Fields] = {
+    "execute": _EXECUTE,
+    "executeAsync": _EXECUTE,
+    "run": _EXECUTE,
+    "runAsync": _EXECUTE,
+}
+"""Alias -> canonical field, by operation; an alias counts only where the canonical is absent."""
+
+_ECHO_ESCAPES = {
+    b"\\n": b"\n",
+    b"\\t": b"\t",
+    b"\\r": b"\r",
+    b"\\b": b"\b",
+    b"\\f": b"\f",
+    b"\\\\": b"\\",
+}
+
+
+def canonical_body(operation_id: str, body: object, exchange: Exchange) -> object:
+    """`body` with its aliases renamed and its nulls dropped; `[]` counts as `{}`."""
+    if body == []:
+        exchange.notes.append("compat: [] read as {}")
+        return {}
+    if not isinstance(body, dict):
+        return body
+    present = {name: value for name, value in body.items() if value is not None}
+    if len(present) != len(body):
+        exchange.notes.append("compat: null fields dropped")
+    return _rename(FIELD_ALIASES.get(operation_id, {}), present, exchange)
+
+
+def canonical_query(operation_id: str, query: dict[str, str], exchange: Exchange) -> dict[str, str]:
+    """Query parameters with their aliases renamed."""
+    return _rename(FIELD_ALIASES.get(operation_id, {}), query, exchange)
+
+
+def _rename(aliases: Fields, fields: dict[str, V], exchange: Exchange) -> dict[str, V]:
+    for alias, name in aliases.items():
+        if alias in fields:
+            value = fields.pop(alias)
+            fields.setdefault(name, value)
+            exchange.notes.append(f"compat: {alias} read as {name}")
+    return fields
+
+
+def signed_bodies(method: str, body: bytes) -> Iterator[tuple[str, bytes]]:
+    """The bodies, besides the one sent, that a real client may have signed; with their reason."""
+    if body in (b"{}", b"[]") or method in ("GET", "DELETE"):
+        yield "an empty body was signed", b""
+    if body == b"":
+        yield "{} was signed, nothing was sent", b"{}"
+    if b"\\" in body:
+        yield "the body was signed after echo expanded its escapes", _echo(body)
+
+
+def _echo(body: bytes) -> bytes:
+    """What `echo -n` of a POSIX shell (dash) prints for `body`."""
+    out, at = bytearray(), 0
+    while at < len(body):
+        pair = body[at : at + 2]
+        expanded = _ECHO_ESCAPES.get(pair)
+        out += expanded if expanded is not None else body[at : at + 1]
+        at += 2 if expanded is not None else 1
+    return bytes(out)

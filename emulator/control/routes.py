@@ -1,0 +1,126 @@
+"""/_emulator/*: readiness, the journal and the clock, for whoever runs the emulator."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from emulator.emulator import Emulator
+from emulator.errors import ApiError, BadRequest, InvalidJson, MethodNotAllowed, NotFound
+
+DEFAULT_ENTRIES = 100
+Endpoint = Callable[[Emulator, Request], Awaitable[Response]]
+
+
+def _answer(body: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, media_type="application/json")
+
+
+async def ready(emulator: Emulator, _request: Request) -> Response:
+    """200 only when an execution would work now; 503 with the reasons before."""
+    reasons = emulator.obstacles()
+    status = "starting" if reasons else "ready"
+    return _answer({"status": status, "reasons": reasons}, 503 if reasons else 200)
+
+
+async def read_journal(emulator: Emulator, request: Request) -> Response:
+    """The newest requests first; `limit`, `operation`, `account`, `status`, `job_id` narrow it."""
+    query = request.query_params
+    entries = emulator.journal.entries(
+        _whole(query.get("limit", str(DEFAULT_ENTRIES)), "limit"),
+        operation=query.get("operation"),
+        account=query.get("account"),
+        job_id=query.get("job_id"),
+        request_id=query.get("request_id"),
+        status=_whole(query["status"], "status") if "status" in query else None,
+    )
+    return _answer({"requests": entries, "count": len(entries)})
+
+
+async def clear_journal(emulator: Emulator, _request: Request) -> Response:
+    emulator.journal.clear()
+    return _answer({"status": "cleared"})
+
+
+async def read_clock(emulator: Emulator, _request: Request) -> Response:
+    return _answer(_clock(emulator))
+
+
+async def advance_clock(emulator: Emulator, request: Request) -> Response:
+    """`{"advance": seconds}` moves the emulator's clock forward."""
+    seconds = (await _json(request)).get("advance")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise BadRequest("advance: must be a number of seconds")
+    try:
+        emulator.clock.advance(seconds)
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
+    emulator.jobs.expire()
+    return _answer(_clock(emulator))
+
+
+def _clock(emulator: Emulator) -> dict[str, object]:
+    return {"now": emulator.clock.isoformat(), "ahead_seconds": emulator.clock.offset}
+
+
+def _whole(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise BadRequest(f"{name}: must be a whole number")
+    return int(text)
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(await request.body(), type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidJson(f"The body is not a JSON object: {error}") from None
+
+
+ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
+    ("GET", "/_emulator/ready", ready),
+    ("GET", "/_emulator/requests", read_journal),
+    ("DELETE", "/_emulator/requests", clear_journal),
+    ("GET", "/_emulator/clock", read_clock),
+    ("POST", "/_emulator/clock", advance_clock),
+)
+
+
+class ControlPath:
+    """One path of the surface; whatever goes wrong is answered in the API's error envelope."""
+
+    def __init__(self, emulator: Emulator, endpoints: dict[str, Endpoint]) -> None:
+        self._emulator = emulator
+        self._endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._pick(request.method)(self._emulator, request)
+        except ApiError as error:
+            response = _answer(error.body(), error.status)
+            response.headers.update(error.headers)
+        await response(scope, receive, send)
+
+    def _pick(self, method: str) -> Endpoint:
+        endpoint = self._endpoints.get("GET" if method == "HEAD" else method)
+        if endpoint is not None:
+            return endpoint
+        if self._endpoints:
+            raise MethodNotAllowed("This path does not take this method", sorted(self._endpoints))
+        paths = sorted({path for _, path, _ in ENDPOINTS})
+        raise NotFound(f"The admin surface has: {', '.join(paths)}")
+
+
+def control_routes(emulator: Emulator) -> list[BaseRoute]:
+    """A route for each path of ENDPOINTS, and one that answers all others."""
+    paths: dict[str, dict[str, Endpoint]] = {}
+    for method, path, endpoint in ENDPOINTS:
+        paths.setdefault(path, {})[method] = endpoint
+    known: list[BaseRoute] = [
+        Route(path, ControlPath(emulator, endpoints)) for path, endpoints in paths.items()
+    ]
+    return [*known, Mount("/", app=ControlPath(emulator, {}))]

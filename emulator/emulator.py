@@ -1,0 +1,43 @@
+"""The parts of a running emulator, put together once; handlers reach everything through it."""
+
+from dataclasses import dataclass
+
+from emulator.auth import Authenticator
+from emulator.clock import Clock
+from emulator.jobs import Jobs
+from emulator.journal import Journal
+from emulator.limits import RateLimits, Slots
+from emulator.readiness import Readiness
+from emulator.sandbox.engine import Engine
+from emulator.sandbox.execution import Executor
+from emulator.sandbox.images import Images
+from emulator.sandbox.pool import Pool
+from emulator.sandbox.runtimes import Catalogue
+from emulator.settings import Settings
+from emulator.spec import Spec
+from emulator.store.accounts import AccountStore
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """What handlers may use. `life.py` makes one and takes it down."""
+
+    settings: Settings
+    spec: Spec
+    clock: Clock
+    accounts: AccountStore
+    authenticator: Authenticator
+    rates: RateLimits
+    slots: Slots
+    journal: Journal
+    jobs: Jobs
+    catalogue: Catalogue
+    images: Images
+    engine: Engine
+    pool: Pool
+    executor: Executor
+    readiness: Readiness
+
+    def obstacles(self) -> list[str]:
+        """Why an execution would not work now; empty when it would."""
+        return self.readiness.reasons() + self.pool.troubles()

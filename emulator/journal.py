@@ -1,0 +1,88 @@
+"""What was asked lately: bounded, in memory, without secrets."""
+
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+
+from emulator.clock import Clock
+from emulator.exchange import Exchange
+
+_REDACTED = "[redacted]"
+_HIDDEN = frozenset(
+    {"env", "content", "content_base64", "data", "secret", "secret_key", "password", "token"}
+)
+_TEXT_LIMIT = 512
+_ITEM_LIMIT = 20
+_DEPTH_LIMIT = 3
+
+Entry = dict[str, object]
+
+
+class Journal:
+    """The newest `size` exchanges."""
+
+    def __init__(self, size: int, clock: Clock) -> None:
+        self._entries: deque[Entry] = deque(maxlen=size)
+        self._clock = clock
+
+    def record(self, exchange: Exchange, seconds: float) -> None:
+        entry: Entry = {
+            "request_id": exchange.request_id,
+            "at": self._clock.isoformat(),
+            "method": exchange.method,
+            "path": exchange.path[:_TEXT_LIMIT],
+            "status": exchange.status,
+            "duration_ms": round(seconds * 1000, 3),
+            "body_bytes": exchange.body_bytes,
+        }
+        optional = {
+            "query_parameters": _names(exchange.query),
+            "operation": exchange.operation.id if exchange.operation else None,
+            "account": exchange.account.public_key if exchange.account else None,
+            "code": exchange.code,
+            "job_id": exchange.job_id,
+            "notes": list(exchange.notes) or None,
+            "body": redact(exchange.body),
+        }
+        entry.update({name: value for name, value in optional.items() if value})
+        self._entries.append(entry)
+
+    def entries(self, limit: int, **match: str | int | None) -> list[Entry]:
+        """The newest first, at most `limit`, of those whose fields equal `match`."""
+        wanted = {name: value for name, value in match.items() if value is not None}
+        chosen = (
+            entry
+            for entry in reversed(self._entries)
+            if all(entry.get(name) == value for name, value in wanted.items())
+        )
+        return list(islice(chosen, limit))
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+
+def _names(query: str) -> list[str]:
+    """The names in a query string; values may be secrets (`env` is one of them)."""
+    return [part.partition("=")[0][:_TEXT_LIMIT] for part in query.split("&") if part][:_ITEM_LIMIT]
+
+
+def redact(value: object, depth: int = 0) -> object:
+    """`value` without secrets, long texts and long lists; never the object itself."""
+    if isinstance(value, dict):
+        return _redact_object(value.items(), depth)
+    if isinstance(value, list):
+        if depth == _DEPTH_LIMIT:
+            return f"[{len(value)} items]"
+        return [redact(item, depth + 1) for item in value[:_ITEM_LIMIT]]
+    if isinstance(value, str) and len(value) > _TEXT_LIMIT:
+        return f"{value[:_TEXT_LIMIT]}... [{len(value)} characters]"
+    return value
+
+
+def _redact_object(items: Iterable[tuple[str, object]], depth: int) -> object:
+    if depth == _DEPTH_LIMIT:
+        return "[object]"
+    return {
+        name[:_TEXT_LIMIT]: _REDACTED if name.lower() in _HIDDEN else redact(item, depth + 1)
+        for name, item in islice(items, _ITEM_LIMIT)
+    }

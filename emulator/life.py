@@ -1,0 +1,169 @@
+"""From settings to a ready emulator, and back to a clean machine."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import docker
+from sqlalchemy import insert, select
+
+from emulator import ids
+from emulator.auth import Authenticator
+from emulator.clock import Clock
+from emulator.emulator import Emulator
+from emulator.jobs import Jobs
+from emulator.journal import Journal
+from emulator.limits import RateLimits, Slots
+from emulator.paths import RUNTIMES, SPEC
+from emulator.readiness import Readiness
+from emulator.sandbox.engine import Engine
+from emulator.sandbox.execution import Executor
+from emulator.sandbox.images import Images, build
+from emulator.sandbox.limits import MIB, Budget, machine_memory
+from emulator.sandbox.pool import Pool
+from emulator.sandbox.runtimes import Catalogue, Runtime
+from emulator.sandbox.starting import Starter
+from emulator.settings import SettingError, Settings
+from emulator.spec import Spec
+from emulator.store.accounts import open_accounts
+from emulator.store.database import Database, DirectoryLock
+from emulator.store.jobs import JobStore
+from emulator.store.secrets import SecretBox, load_key
+from emulator.store.tables import properties
+
+logger = logging.getLogger(__name__)
+
+EXPIRE_EVERY_SECONDS = 300
+NETWORK_MODE = "zerotrust"
+Report = Callable[[str], None]
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Emulator]:
+    """An emulator of these settings, not ready yet; `prepare` makes it so.
+
+    Raises:
+        SettingError: the state, the engine or a file cannot be used.
+        CatalogueError: the runtimes do not hold together.
+        SpecError: openapi.yaml does not.
+    """
+    spec = Spec(SPEC, closed_responses=settings.check_responses == "closed")
+    catalogue = Catalogue.load(RUNTIMES)
+    clock, readiness = Clock(), Readiness()
+    readiness.block("start", "the emulator is starting")
+    async with AsyncExitStack() as stack:
+        stack.enter_context(DirectoryLock(settings.data_dir))
+        database = stack.enter_context(Database(settings.data_dir))
+        accounts = open_accounts(settings, database, SecretBox(load_key(settings.key_file)))
+        stack.callback(accounts.close)
+        engine = open_engine(instance_of(database), settings.start_concurrency * 2)
+        stack.callback(engine.close)
+        images = Images(engine.client, catalogue, settings.extra_ca)
+        budget = Budget(_memory_budget(settings))
+        starter = Starter(engine, images, budget.total)
+        pool = Pool(starter.start, starter.remove, settings.pool_size, settings.start_concurrency)
+        stack.push_async_callback(pool.close)
+        yield Emulator(
+            settings=settings,
+            spec=spec,
+            clock=clock,
+            accounts=accounts,
+            authenticator=Authenticator(accounts, clock, strict=settings.strict),
+            rates=RateLimits(clock),
+            slots=Slots(),
+            journal=Journal(settings.journal_size, clock),
+            jobs=Jobs(JobStore(database), clock, settings.job_retention),
+            catalogue=catalogue,
+            images=images,
+            engine=engine,
+            pool=pool,
+            executor=Executor(pool, engine, budget, clock, settings.queue_timeout),
+            readiness=readiness,
+        )
+
+
+def _memory_budget(settings: Settings) -> int:
+    return settings.memory_budget * MIB or machine_memory() * 3 // 4
+
+
+def chosen_runtimes(catalogue: Catalogue, names: tuple[str, ...]) -> list[Runtime]:
+    """The runtimes of `names`, or all that are available; raises SettingError."""
+    if not names:
+        return catalogue.available()
+    return [_chosen(catalogue, name) for name in names]
+
+
+def _chosen(catalogue: Catalogue, name: str) -> Runtime:
+    runtime = catalogue.find(name)
+    if runtime is None:
+        raise SettingError(f"languages: {name!r} is no language; see: runtimes list")
+    if not runtime.available:
+        raise SettingError(f"languages: {runtime.name}: {runtime.unavailable_reason}")
+    return runtime
+
+
+async def prepare(emulator: Emulator, report: Report) -> None:
+    """Clear away what a killed emulator left, build what is missing, warm the pool.
+
+    Raises:
+        SettingError: a language that cannot be had was asked for.
+        BuildFailed: an image cannot be built.
+    """
+    runtimes = chosen_runtimes(emulator.catalogue, emulator.settings.languages)
+    leftovers = await emulator.engine.remove_leftovers()
+    if leftovers:
+        report(f"Removed {leftovers} containers that an earlier run left behind.")
+    emulator.readiness.block("start", "images are being built")
+    await asyncio.to_thread(
+        build_missing, emulator.engine, emulator.images, runtimes, emulator.settings, report
+    )
+    for runtime in runtimes:
+        emulator.pool.warm(runtime, NETWORK_MODE)
+    emulator.readiness.clear("start")
+
+
+def build_missing(
+    engine: Engine, images: Images, runtimes: list[Runtime], settings: Settings, report: Report
+) -> None:
+    """Build what running programs of `runtimes` takes; raises BuildFailed."""
+    steps = images.plan(runtimes)
+    missing = [step.name for step in steps if not step.present]
+    if missing:
+        report(f"Building {len(missing)} of {len(steps)} images: {', '.join(missing)}")
+    build(engine.client, steps, settings.data_dir / "logs", lambda event: report(str(event)))
+
+
+async def housekeeping(emulator: Emulator) -> None:
+    """What recurs for as long as the emulator runs."""
+    while True:
+        emulator.jobs.expire()
+        await asyncio.sleep(EXPIRE_EVERY_SECONDS)
+
+
+def open_engine(instance: str, workers: int) -> Engine:
+    """The engine that the environment names (`DOCKER_HOST`, else the local socket).
+
+    Raises:
+        SettingError: it does not answer; the message says what to do.
+    """
+    try:
+        client = docker.from_env(max_pool_size=workers)
+        client.ping()
+    except (docker.errors.DockerException, OSError) as error:
+        raise SettingError(
+            f"no Docker engine answers ({error}). Install and start Docker, or set DOCKER_HOST; "
+            "on Debian and Ubuntu, as root: apt-get install docker.io && dockerd &"
+        ) from None
+    return Engine(client, instance, workers)
+
+
+def instance_of(database: Database) -> str:
+    """The id that this data directory marks its containers with; made on first use."""
+    with database.engine.begin() as connection:
+        query = select(properties.c.value).where(properties.c.name == "instance")
+        instance: str | None = connection.execute(query).scalar_one_or_none()
+        if instance is None:
+            instance = ids.instance_id()
+            connection.execute(insert(properties).values(name="instance", value=instance))
+    return instance

@@ -1,0 +1,113 @@
+"""What every request passes before it is dispatched, as plain ASGI classes."""
+
+import logging
+import time
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from emulator import ids
+from emulator.errors import ApiError, ForeignOrigin, MisdirectedRequest
+from emulator.exchange import Exchange
+from emulator.journal import Journal
+
+access = logging.getLogger("emulator.access")
+
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+API_HOSTS = ("api.unsandbox.com", "unsandbox.com")
+_STATUS_MESSAGES = frozenset({"http.response.start", "websocket.http.response.start"})
+
+
+class RequestRecord:
+    """Gives every request its id and its exchange; journals and logs it when it has ended."""
+
+    def __init__(self, app: ASGIApp, journal: Journal | None = None) -> None:
+        self.app = app
+        self.journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        exchange = Exchange(
+            ids.request_id(),
+            scope.get("method", "GET"),
+            scope["path"],
+            scope["query_string"].decode("latin-1"),
+        )
+        exchange.attach(scope)
+        began = time.perf_counter()
+
+        async def tagged(message: Message) -> None:
+            if message["type"] in _STATUS_MESSAGES:
+                exchange.status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = exchange.request_id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, tagged)
+        finally:
+            self._record(exchange, time.perf_counter() - began)
+
+    def _record(self, exchange: Exchange, seconds: float) -> None:
+        if self.journal is not None:
+            self.journal.record(exchange, seconds)
+        access.info(
+            "%s %s %s %.1f ms",
+            exchange.method,
+            exchange.path,
+            exchange.status,
+            seconds * 1000,
+            extra={"request_id": exchange.request_id},
+        )
+
+
+class HostGuard:
+    """Refuses foreign `Host` and `Origin`: the default keys are public, so a web page that a
+
+    developer has open must not be able to run code here, by rebinding a name or by a plain form.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+        self.app = app
+        self.hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        try:
+            self._check(Headers(scope=scope))
+        except ApiError as error:
+            Exchange.of(scope).code = error.code
+            body = msgspec.json.encode(error.body())
+            response = Response(body, error.status, media_type="application/json")
+            if scope["type"] == "websocket":
+                await WebSocket(scope, receive, send).send_denial_response(response)
+            else:
+                await response(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _check(self, headers: Headers) -> None:
+        if _hostname(headers.get("host", "")) not in self.hosts:
+            raise MisdirectedRequest(
+                "This host name is not served here; "
+                "the setting allowed_hosts (--allowed-hosts) adds names"
+            )
+        origin = headers.get("origin")
+        if origin is not None and (urlsplit(origin).hostname or "") not in self.hosts:
+            raise ForeignOrigin("Requests from pages of other origins are refused")
+
+
+def _hostname(host: str) -> str:
+    """The name in a Host header, without its port; "" when it is malformed."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

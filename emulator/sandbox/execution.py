@@ -1,0 +1,244 @@
+"""One run from start to end: a container, the files, the compiler, the program, what it left."""
+
+import asyncio
+import errno
+import logging
+import resource
+import signal
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from emulator.clock import Clock
+from emulator.errors import NoCapacity, SandboxFailed
+from emulator.sandbox.agent import (
+    AgentError,
+    AgentLost,
+    Collected,
+    FileRefused,
+    Process,
+    Spawn,
+)
+from emulator.sandbox.engine import Engine, EngineError
+from emulator.sandbox.frames import WINDOW
+from emulator.sandbox.limits import Budget, Limits
+from emulator.sandbox.pool import Pool, Sandbox, StartFailed
+from emulator.sandbox.program import (
+    OUT_OF_MEMORY,
+    OUTPUT_LIMIT,
+    TIMED_OUT,
+    Artifact,
+    Ending,
+    Outcome,
+    Program,
+    Stream,
+)
+from emulator.sandbox.runtimes import ARTIFACTS_DIRECTORY, CODE_DIRECTORY, INPUT_DIRECTORY
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_ARTIFACTS = 100
+MAX_ARTIFACT_BYTES = 32 * 1024 * 1024
+MAX_OPEN_FILES = 4096
+GRACE_SECONDS = 10
+"""How long the agent may take for what is quick: killing, reading artifacts."""
+
+_DIRECTORIES = (CODE_DIRECTORY, INPUT_DIRECTORY, ARTIFACTS_DIRECTORY)
+
+
+class Executor:
+    """Runs programs, each in a container that no other program has seen or will see."""
+
+    def __init__(
+        self, pool: Pool, engine: Engine, budget: Budget, clock: Clock, queue_seconds: int
+    ) -> None:
+        self._pool = pool
+        self._engine = engine
+        self._budget = budget
+        self._clock = clock
+        self._queue_seconds = queue_seconds
+
+    async def run(self, program: Program) -> Outcome:
+        """Run to the end, or to the end of the ttl.
+
+        Raises:
+            NoCapacity: no container was free in time.
+            SandboxFailed: the container, its agent or the engine went away.
+        """
+        try:
+            async with self._admitted(program) as sandbox:
+                return await _Run(sandbox, program, self._clock).outcome()
+        except (AgentError, EngineError, StartFailed) as error:
+            logger.warning("a run of %s failed: %s", program.runtime.name, error)
+            raise SandboxFailed(
+                "The sandbox went away while the program ran; running it again may work"
+            ) from error
+
+    @asynccontextmanager
+    async def _admitted(self, program: Program) -> AsyncIterator[Sandbox]:
+        """Memory for the run, then a container; waiting for them does not count as its time."""
+        usual = Limits.for_vcpu(1, self._budget.total)
+        limits = Limits.for_vcpu(program.vcpu, self._budget.total)
+        async with AsyncExitStack() as stack:
+            try:
+                async with self._clock.timeout(self._queue_seconds):
+                    await stack.enter_async_context(self._budget.promise(limits.memory_bytes))
+                    sandbox = await stack.enter_async_context(
+                        self._pool.lease(program.runtime, program.network_mode)
+                    )
+            except TimeoutError:
+                raise NoCapacity(
+                    f"No container was free within {self._queue_seconds} seconds; try again later"
+                ) from None
+            if limits != usual:
+                await self._engine.resize(sandbox.container_id, limits)
+            yield sandbox
+
+
+class _Run:
+    """The steps of one program in one sandbox."""
+
+    def __init__(self, sandbox: Sandbox, program: Program, clock: Clock) -> None:
+        self._agent = sandbox.agent
+        self._uid = sandbox.uid
+        self._program = program
+        self._clock = clock
+        self._deadline = clock.monotonic() + program.ttl
+
+    async def outcome(self) -> Outcome:
+        runtime = self._program.runtime
+        first, *rest = [it for it in (runtime.compile_command, runtime.run_command) if it]
+        ended = await self._finish(await self._begin(first))
+        for command in rest:
+            if not ended.succeeded:
+                break
+            ended = ended.followed_by(await self._finish(self._spawn(command)))
+        if not self._program.return_artifact:
+            return ended
+        return replace(ended, artifacts=await self._artifacts())
+
+    async def _begin(self, command: tuple[str, ...]) -> Process:
+        """Files and first command leave in one write, unless a file must wait for credit."""
+        at_once = all(len(file.content) <= WINDOW for file in self._program.input_files)
+        at_once = at_once and len(self._program.code) <= WINDOW
+        with self._agent.pipeline():
+            files, links = self._write_files(), self._make_links()
+            process = self._spawn(command) if at_once else None
+        await asyncio.gather(*files)
+        for refused in await asyncio.gather(*links, return_exceptions=True):
+            if isinstance(refused, BaseException) and not _exists(refused):
+                raise refused
+        return process or self._spawn(command)
+
+    def _write_files(self) -> list[Awaitable[None]]:
+        """The directories that every program finds, its source, and what was sent along."""
+        uid, write = self._uid, self._agent.write_file
+        return [
+            *(self._agent.make_directory(path, uid=uid, gid=uid) for path in _DIRECTORIES),
+            write(self._program.runtime.source_path, self._program.code, uid=uid, gid=uid),
+            *(
+                write(f"{INPUT_DIRECTORY}/{file.path}", file.content, uid=uid, gid=uid, mode=0o755)
+                for file in self._program.input_files
+            ),
+        ]
+
+    def _make_links(self) -> list[Awaitable[None]]:
+        """Input files can be found in /tmp too, unless something there has the name."""
+        names = {file.path.partition("/")[0] for file in self._program.input_files}
+        directory = PurePosixPath(INPUT_DIRECTORY)
+        return [
+            self._agent.make_symlink(
+                f"{directory.parent}/{name}",
+                f"{directory.name}/{name}",
+                uid=self._uid,
+                gid=self._uid,
+            )
+            for name in sorted(names)
+        ]
+
+    def _spawn(self, command: tuple[str, ...]) -> Process:
+        return self._agent.spawn(
+            Spawn(
+                argv=command,
+                env={**self._program.runtime.environment, **self._program.env},
+                cwd=INPUT_DIRECTORY,
+                uid=self._uid,
+                gid=self._uid,
+                rlimits=_rlimits(self._program),
+                output_limit=OUTPUT_LIMIT,
+                alone=True,
+                umask=0o022,
+            )
+        )
+
+    async def _finish(self, process: Process) -> Outcome:
+        """The end of a process, which the ttl brings about if nothing else does."""
+        left = max(0.0, self._deadline - self._clock.monotonic())
+        try:
+            async with self._clock.timeout(left):
+                collected = await process.collect()
+        except TimeoutError:
+            self._agent.signal_all(signal.SIGKILL)
+            collected = await self._quickly(process.collect())
+            return _outcome(collected, timed_out=True)
+        return _outcome(collected, timed_out=False)
+
+    async def _artifacts(self) -> tuple[Artifact, ...]:
+        """What lies in the artifact directory, and the compiled program where there is one."""
+        found = await self._read(ARTIFACTS_DIRECTORY)
+        binary = self._program.runtime.binary_path
+        if binary is not None:
+            name = PurePosixPath(binary).name
+            found += [Artifact(name, file.content) for file in await self._read(binary)]
+        return tuple(found)
+
+    async def _read(self, path: str) -> "list[Artifact]":
+        reading = self._agent.read_tree(
+            path,
+            uid=self._uid,
+            gid=self._uid,
+            max_files=MAX_ARTIFACTS,
+            max_bytes=MAX_ARTIFACT_BYTES,
+        )
+        try:
+            tree = await self._quickly(reading)
+        except FileRefused:  # the program removed it, or it was never made
+            return []
+        return [Artifact(file.path, file.content) for file in tree.files]
+
+    async def _quickly(self, work: Awaitable[T]) -> T:
+        """What only a broken sandbox takes long for."""
+        try:
+            async with asyncio.timeout(GRACE_SECONDS):
+                return await work
+        except TimeoutError:
+            raise AgentLost(f"the sandbox did not answer for {GRACE_SECONDS} seconds") from None
+
+
+def _exists(refused: BaseException) -> bool:
+    return isinstance(refused, FileRefused) and refused.errno == errno.EEXIST
+
+
+def _rlimits(program: Program) -> dict[int, tuple[int, int]]:
+    """Per process, beside what the container bounds: CPU seconds, descriptors, no core files."""
+    seconds = program.ttl * program.vcpu + 1
+    return {
+        resource.RLIMIT_CPU: (seconds, seconds),
+        resource.RLIMIT_NOFILE: (MAX_OPEN_FILES, MAX_OPEN_FILES),
+        resource.RLIMIT_CORE: (0, 0),
+    }
+
+
+def _outcome(collected: Collected, *, timed_out: bool) -> Outcome:
+    ended = collected.exit
+    stdout = Stream(collected.stdout, truncated=ended.stdout_dropped > 0)
+    stderr = Stream(collected.stderr, truncated=ended.stderr_dropped > 0)
+    if timed_out:
+        return Outcome(Ending.TIMED_OUT, TIMED_OUT, stdout, stderr)
+    out_of_memory = ended.oom_kills > 0 and ended.status == OUT_OF_MEMORY
+    ending = Ending.OUT_OF_MEMORY if out_of_memory else Ending.EXITED
+    return Outcome(ending, ended.status, stdout, stderr)

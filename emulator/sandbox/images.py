@@ -1,0 +1,187 @@
+"""Which images and volumes the runtimes need, and building those that are missing."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+import docker
+import requests
+from docker.errors import DockerException
+
+from emulator.sandbox.build_log import BuildCancelled, BuildLog
+from emulator.sandbox.build_targets import (
+    AgentVolume,
+    BuildError,
+    DebianImage,
+    DockerfileImage,
+    Target,
+)
+from emulator.sandbox.runtimes import BASE, Catalogue, Runtime
+
+WORKERS = 2
+"""Builds at the same time: half of the time they wait for the network."""
+
+
+class BuildFailed(Exception):
+    """A step failed; the message has the cause, the end of the log and where the log is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A target, and whether it was there when the plan was made."""
+
+    target: Target
+    present: bool
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+    @property
+    def state(self) -> str:
+        return "present" if self.present else "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step has begun (`seconds` is None) or is done; as text, a line to show."""
+
+    step: Step
+    seconds: float | None = None
+    size: int | None = None
+
+    def __str__(self) -> str:
+        if self.seconds is None:
+            return f"{self.step.name:<14} building"
+        size = "" if self.size is None else f", {self.size / 1e6:.0f} MB"
+        return f"{self.step.name:<14} built in {self.seconds:.1f} s{size}"
+
+
+class Images:
+    """The images of a catalogue's languages, and the volume with the agent.
+
+    Args:
+        client: the engine.
+        catalogue: whose languages; its folder has the Dockerfiles.
+        extra_ca: a file of CA certificates that downloads in builds trust too.
+    """
+
+    def __init__(
+        self, client: docker.DockerClient, catalogue: Catalogue, extra_ca: Path | None = None
+    ) -> None:
+        self._client = client
+        self._folder = catalogue.folder
+        self._parents = {runtime.name: runtime.parent_image for runtime in catalogue}
+        self._extra_ca = extra_ca
+        self._images: dict[str, DockerfileImage] = {}
+
+    @property
+    def agent_volume(self) -> AgentVolume:
+        """The volume that sandboxes mount at AGENT_MOUNT."""
+        return AgentVolume(self.image("agent"))
+
+    def image(self, name: str) -> DockerfileImage:
+        """The image of a folder of `runtimes/`; containers are made of its `reference`."""
+        if name not in self._images:
+            self._images[name] = DockerfileImage.of(
+                self._folder / name, self._parent(name), extra_ca=self._extra_ca
+            )
+        return self._images[name]
+
+    def _parent(self, name: str) -> Target:
+        if name == BASE:
+            return DebianImage.load(self._folder / BASE / "debian.toml")
+        return self.image(self._parents.get(name, BASE))
+
+    def plan(self, runtimes: Iterable[Runtime]) -> list[Step]:
+        """What running programs of `runtimes` takes, parents before what is built on them."""
+        return plan(
+            self._client, [self.agent_volume, *(self.image(runtime.name) for runtime in runtimes)]
+        )
+
+
+def plan(client: docker.DockerClient, targets: Iterable[Target]) -> list[Step]:
+    """Steps for `targets` and all that they are built on, parents first."""
+    needed = {step.reference: step for target in targets for step in _with_parents(target)}
+    return [Step(target, target.exists(client)) for target in needed.values()]
+
+
+def _with_parents(target: Target) -> Iterator[Target]:
+    if target.parent is not None:
+        yield from _with_parents(target.parent)
+    yield target
+
+
+def build(
+    client: docker.DockerClient,
+    steps: Sequence[Step],
+    logs: Path,
+    report: Callable[[Progress], None],
+) -> None:
+    """Build the steps that are missing, a few at a time.
+
+    Args:
+        client: the engine.
+        steps: parents before what is built on them.
+        logs: a folder for what builds print, a file for each step.
+        report: called from several threads.
+
+    Raises:
+        BuildFailed: of the first step that failed; what was built before it stays.
+    """
+    work = _Work(client, logs, report)
+    begun: dict[str, Future[None]] = {}
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="build") as threads:
+        for step in steps:
+            if not step.present:
+                parent = step.target.parent
+                needs = begun.get(parent.reference) if parent else None
+                begun[step.target.reference] = threads.submit(work.run, step, needs)
+        try:
+            wait(begun.values(), return_when=FIRST_EXCEPTION)
+        finally:
+            work.cancelled.set()
+    for future in begun.values():
+        error = future.exception()
+        if error is not None and not isinstance(error, BuildCancelled):
+            raise error
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the threads of one build share."""
+
+    client: docker.DockerClient
+    logs: Path
+    report: Callable[[Progress], None]
+    cancelled: Event = field(default_factory=Event)
+
+    def run(self, step: Step, needs: "Future[None] | None") -> None:
+        """Build one step once its parent is there.
+
+        The parent's turn came earlier, so it runs or is done: waiting for it cannot block it.
+        """
+        if needs is not None:
+            needs.result()
+        log_file = self.logs / f"{step.name.replace(' ', '-')}.log"
+        with BuildLog(log_file, self.cancelled.is_set) as log:
+            log.check()
+            try:
+                self._make(step, log)
+            except (BuildError, DockerException, requests.RequestException, OSError) as error:
+                raise BuildFailed(_told(step, error, log)) from error
+
+    def _make(self, step: Step, log: BuildLog) -> None:
+        started = time.monotonic()
+        self.report(Progress(step))
+        step.target.make(self.client, log)
+        seconds = time.monotonic() - started
+        self.report(Progress(step, seconds, step.target.size(self.client)))
+
+
+def _told(step: Step, error: Exception, log: BuildLog) -> str:
+    tail = "".join(f"\n    {line}" for line in log.tail())
+    return f"{step.name} was not built: {error}{tail}\n  the whole log: {log.path}"

@@ -1,0 +1,91 @@
+"""How much of the machine one sandbox may use, and how much all of them together."""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+MEMORY_PER_VCPU = 2048 * MIB
+MAX_VCPU = 8
+_CPU_PERIOD = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one container; memory in bytes, CPU in microseconds of each period."""
+
+    memory_bytes: int = MEMORY_PER_VCPU
+    cpu_period: int = _CPU_PERIOD
+    cpu_quota: int = _CPU_PERIOD
+    pids: int = 256
+    shm_bytes: int = 64 * MIB
+    tmp_bytes: int = 512 * MIB
+    tmp_inodes: int = 65_536
+
+    @classmethod
+    def for_vcpu(cls, vcpu: int, memory_budget: int) -> "Limits":
+        """`vcpu` processors with 2 GiB each, as far as this machine has them.
+
+        Args:
+            vcpu: 1 to 8.
+            memory_budget: bytes that all sandboxes may be promised together.
+        """
+        return cls(
+            memory_bytes=min(vcpu * MEMORY_PER_VCPU, memory_budget),
+            cpu_quota=min(vcpu, os.cpu_count() or 1) * _CPU_PERIOD,
+        )
+
+    @property
+    def tmpfs_options(self) -> str:
+        """Mount options of /tmp: programs are compiled and run there, so `exec`."""
+        return f"rw,exec,nosuid,nodev,mode=1777,size={self.tmp_bytes},nr_inodes={self.tmp_inodes}"
+
+
+def machine_memory() -> int:
+    """Bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+class Budget:
+    """Hands out `total` bytes; who asks first is served first."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._free = total
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def promise(self, amount: int) -> AsyncIterator[None]:
+        """Hold `amount` bytes (at most the total) for the block, waiting until they are free."""
+        amount = min(amount, self.total)
+        await self._take(amount)
+        try:
+            yield
+        finally:
+            self._free += amount
+            self._serve()
+
+    async def _take(self, amount: int) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (amount, turn)
+        self._waiting.append(entry)
+        self._serve()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._free += amount
+            else:
+                self._waiting.remove(entry)
+            self._serve()
+            raise
+
+    def _serve(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            amount, turn = self._waiting.popleft()
+            if not turn.cancelled():
+                self._free -= amount
+                turn.set_result(None)

@@ -1,0 +1,131 @@
+"""One language of the API, and how its programs are run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+CODE_DIRECTORY = "/tmp/code"  # noqa: S108 - inside the sandbox, as the two below
+"""Where the source and what is compiled from it lie."""
+INPUT_DIRECTORY = "/tmp/input"  # noqa: S108
+"""Where input files lie; the working directory."""
+ARTIFACTS_DIRECTORY = "/tmp/artifacts"  # noqa: S108
+"""Where a program leaves files for its sender."""
+
+ENVIRONMENT: Mapping[str, str] = {
+    "HOME": "/tmp",  # noqa: S108
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "USER": "sandbox",
+}
+"""What every program finds in its environment, before its language's and its sender's."""
+
+UNAVAILABLE = "not available in this version"
+
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Command = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+
+
+class CatalogueError(ValueError):
+    """The data does not hold together; the message names the file and the key."""
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of a TOML file; a key that it does not name is an error."""
+
+
+class RunFacts(Table, frozen=True):
+    """How programs are run. In commands `{source}` and `{binary}` stand for paths."""
+
+    source: FileName
+    command: Command
+    version: Command
+    compile: tuple[str, ...] = ()
+    binary: FileName | None = None
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeTest:
+    """A program with what must come of it.
+
+    `stderr` is a part of what is written there; nothing may be when it is empty. `times_out` says
+    that the program only ends when its `ttl` (in seconds) does; its exit code then means nothing.
+    """
+
+    name: str
+    program: Path
+    env: Mapping[str, str]
+    files: Mapping[str, str]
+    ttl: int
+    stdout: str
+    stderr: str
+    exit_code: int
+    times_out: bool
+
+    @property
+    def code(self) -> str:
+        return self.program.read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A language of the API, and how to run it if this version can."""
+
+    name: str
+    folder: Path
+    aliases: tuple[str, ...]
+    extensions: tuple[str, ...]
+    interpreters: tuple[str, ...]
+    parent_image: str
+    run: RunFacts | None
+    tests: tuple[RuntimeTest, ...]
+
+    @property
+    def available(self) -> bool:
+        return self.run is not None
+
+    @property
+    def unavailable_reason(self) -> str | None:
+        return None if self.available else UNAVAILABLE
+
+    @property
+    def facts(self) -> RunFacts:
+        """The `[run]` table; raises CatalogueError for a runtime that is not available."""
+        if self.run is None:
+            raise CatalogueError(f"{self.name}: {UNAVAILABLE}")
+        return self.run
+
+    @property
+    def source_path(self) -> str:
+        return f"{CODE_DIRECTORY}/{self.facts.source}"
+
+    @property
+    def binary_path(self) -> str | None:
+        """What compiling leaves behind, which is an artifact too; None where nothing does."""
+        binary = self.facts.binary
+        return None if binary is None else f"{CODE_DIRECTORY}/{binary}"
+
+    @property
+    def compile_command(self) -> tuple[str, ...]:
+        """Empty where there is nothing to compile."""
+        return self._filled(self.facts.compile)
+
+    @property
+    def run_command(self) -> tuple[str, ...]:
+        return self._filled(self.facts.command)
+
+    @property
+    def version_command(self) -> tuple[str, ...]:
+        return self._filled(self.facts.version)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program finds in its environment unless its sender says otherwise."""
+        return {**ENVIRONMENT, **self.facts.env}
+
+    def _filled(self, command: tuple[str, ...]) -> tuple[str, ...]:
+        paths = {"{source}": self.source_path, "{binary}": self.binary_path or ""}
+        return tuple(paths.get(word, word) for word in command)

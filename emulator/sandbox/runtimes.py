@@ -1,0 +1,113 @@
+"""Languages as data: each folder of `runtimes/` with a `runtime.toml` is one.
+
+Names, extensions and interpreters are what the API knows of a language. A language with a `[run]`
+table can be run by this version; the others are known, and told to be unavailable.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from emulator.sandbox.runtime import (
+    ARTIFACTS_DIRECTORY,
+    CODE_DIRECTORY,
+    INPUT_DIRECTORY,
+    CatalogueError,
+    Runtime,
+    RuntimeTest,
+)
+from emulator.sandbox.runtime_files import OrderFile, Shells, read, read_runtime
+from emulator.sandbox.shebang import interpreter_names
+
+BASE = "base"
+"""The image under those of all languages."""
+
+__all__ = [
+    "ARTIFACTS_DIRECTORY",
+    "BASE",
+    "CODE_DIRECTORY",
+    "INPUT_DIRECTORY",
+    "Catalogue",
+    "CatalogueError",
+    "Runtime",
+    "RuntimeTest",
+    "Shells",
+]
+
+
+class Catalogue:
+    """Every language, found by what clients call it."""
+
+    def __init__(self, folder: Path, runtimes: Iterable[Runtime], shells: Shells) -> None:
+        self.folder = folder
+        self._runtimes = {runtime.name: runtime for runtime in runtimes}
+        self.shells = shells
+        for runtime in self:
+            self._check_parents(runtime)
+        self._names = self._index("name or alias", lambda it: (it.name, *it.aliases))
+        self._extensions = self._index("extension", lambda it: it.extensions)
+        self._interpreters = self._index("interpreter", lambda it: it.interpreters)
+
+    @classmethod
+    def load(cls, path: Path) -> "Catalogue":
+        """Read the folder `runtimes/`.
+
+        Raises:
+            CatalogueError: a file is missing, no TOML, or breaks a rule.
+        """
+        order = read(path / "catalogue.toml", OrderFile).languages
+        expectations = read(path / "tests.toml", dict[str, dict[str, object]])
+        found = {file.parent.name: file for file in path.glob("*/runtime.toml")}
+        for name in order:
+            if name not in found:
+                raise CatalogueError(f"{path / 'catalogue.toml'}: languages: no folder {name}")
+        names = [*order, *sorted(found.keys() - set(order))]
+        shells = read(path / "shell" / "shells.toml", Shells)
+        return cls(path, [read_runtime(found[name], expectations) for name in names], shells)
+
+    def __iter__(self) -> Iterator[Runtime]:
+        return iter(self._runtimes.values())
+
+    def languages(self) -> list[str]:
+        """Names in the documented order."""
+        return list(self._runtimes)
+
+    def aliases(self) -> dict[str, str]:
+        """From alias to name."""
+        return {alias: runtime.name for runtime in self for alias in runtime.aliases}
+
+    def available(self) -> list[Runtime]:
+        """Those that can be run."""
+        return [runtime for runtime in self if runtime.available]
+
+    def find(self, name: str) -> Runtime | None:
+        """By name or alias, spelled as documented: in lower case."""
+        return self._names.get(name.strip())
+
+    def for_file(self, file: str) -> Runtime | None:
+        """By the extension of a file name."""
+        return self._extensions.get(Path(file).suffix)
+
+    def detect(self, code: str) -> Runtime | None:
+        """By the shebang that `code` begins with."""
+        found = (self._interpreters.get(name) for name in interpreter_names(code))
+        return next(filter(None, found), None)
+
+    def _check_parents(self, runtime: Runtime) -> None:
+        """An image is built on another one, and in the end on the base."""
+        chain = [runtime.name]
+        while chain[-1] != BASE:
+            above = self._runtimes.get(chain[-1])
+            chain.append(above.parent_image if above else BASE)
+            there = (self.folder / chain[-1] / "Dockerfile").is_file()
+            if chain[-1] in chain[:-1] or (runtime.available and not there):
+                key = f"{runtime.folder / 'runtime.toml'}: image.from"
+                raise CatalogueError(f"{key}: leads nowhere: {' -> '.join(chain)}")
+
+    def _index(self, what: str, keys: Callable[[Runtime], Iterable[str]]) -> dict[str, Runtime]:
+        index: dict[str, Runtime] = {}
+        for runtime in self:
+            for key in keys(runtime):
+                other = index.setdefault(key, runtime)
+                if other is not runtime:
+                    raise CatalogueError(f"{what} {key!r}: both {other.name} and {runtime.name}")
+        return index

@@ -1,0 +1,296 @@
+"""openapi.yaml, compiled: a dispatch table of operations, each with its validators."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+import yaml
+
+from emulator.errors import BadRequest, MethodNotAllowed, NotFound, UnsupportedMediaType
+
+METHODS = ("get", "put", "post", "delete", "patch")
+_MESSAGE_LIMIT = 800
+_JSON = "application/json"
+
+
+class SpecError(ValueError):
+    """openapi.yaml and the program do not fit; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One query parameter; its text is read as what its schema's `type` says."""
+
+    name: str
+    required: bool
+    type: str
+    validator: jsonschema_rs.Validator
+
+    def read(self, text: str) -> object:
+        """The value of `text`; raises BadRequest naming the parameter and its rule."""
+        value = _READERS.get(self.type, _text)(text)
+        check(self.validator, value, self.name)
+        return value
+
+
+def _integer(text: str) -> object:
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else text
+
+
+def _boolean(text: str) -> object:
+    return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+
+
+def _text(text: str) -> object:
+    return text
+
+
+def _json(text: str) -> object:
+    try:
+        return msgspec.json.decode(text.encode())
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return text  # which is no object: the validator says what it should be
+
+
+_READERS = {"integer": _integer, "boolean": _boolean, "json": _json}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path, as the contract has it."""
+
+    id: str
+    method: str
+    path: str
+    public: bool
+    bodies: Mapping[str, jsonschema_rs.Validator]
+    query: tuple[Parameter, ...]
+    responses: Mapping[str, "ResponseSpec"]
+
+    def body_validator(self, media_type: str) -> jsonschema_rs.Validator:
+        """The validator for a body of this type; raises UnsupportedMediaType."""
+        try:
+            return self.bodies[media_type]
+        except KeyError:
+            accepted = ", ".join(sorted(self.bodies))
+            raise UnsupportedMediaType(f"Content-Type must be one of: {accepted}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseSpec:
+    """What one status may carry: validators by media type."""
+
+    bodies: Mapping[str, jsonschema_rs.Validator]
+
+
+@dataclass(slots=True)
+class _Node:
+    """A place in the tree of path segments."""
+
+    operations: dict[str, Operation] = field(default_factory=dict)
+    literal: dict[str, "_Node"] = field(default_factory=dict)
+    parameter: "_Node | None" = None
+    name: str = ""
+
+
+class Spec:
+    """The contract, loaded once at start-up."""
+
+    def __init__(self, path: Path, *, closed_responses: bool = False) -> None:
+        """Read and compile `path`.
+
+        Args:
+            path: openapi.yaml.
+            closed_responses: whether response validators refuse fields that are not declared.
+
+        Raises:
+            SpecError: the file does not hold together.
+        """
+        self.text = path.read_bytes()
+        self.document: dict[str, Any] = yaml.load(self.text, yaml.CSafeLoader)
+        self._validators = jsonschema_rs.validator_map_for(self.document, mask="value")
+        self._response_validators = (
+            jsonschema_rs.validator_map_for(_closed(self.document), mask="value")
+            if closed_responses
+            else self._validators
+        )
+        self._root = _Node()
+        self.operations: dict[str, Operation] = {}
+        for operation in self._compile():
+            self._add(operation)
+
+    def match(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
+        """The operation for a request and its path parameters.
+
+        Raises:
+            NotFound: no operation has this path.
+            MethodNotAllowed: the path is known, but not with this method; carries `Allow`.
+        """
+        found = _find(self._root, path.split("/")[1:])
+        if found is None:
+            raise NotFound("There is nothing at this path; GET /openapi lists what there is")
+        node, parameters = found
+        operation = node.operations.get("GET" if method == "HEAD" else method)
+        if operation is None:
+            allow = sorted(node.operations)
+            raise MethodNotAllowed(f"This path takes {' and '.join(allow)}", allow)
+        return operation, parameters
+
+    def _add(self, operation: Operation) -> None:
+        node = self._root
+        for segment in operation.path.split("/")[1:]:
+            if segment.startswith("{"):
+                node.parameter = node.parameter or _Node()
+                node = node.parameter
+                node.name = segment.strip("{}")
+            else:
+                node = node.literal.setdefault(segment, _Node())
+        node.operations[operation.method] = operation
+        if operation.id in self.operations:
+            raise SpecError(f"operationId {operation.id} stands twice")
+        self.operations[operation.id] = operation
+
+    def _compile(self) -> Iterator[Operation]:
+        for path, item in self.document["paths"].items():
+            shared = item.get("parameters", [])
+            for method in METHODS:
+                if method in item:
+                    yield self._operation(path, method, item[method], shared)
+
+    def _operation(
+        self, path: str, method: str, source: dict[str, Any], shared: list[Any]
+    ) -> Operation:
+        pointer = f"#/paths/{_escape(path)}/{method}"
+        if "operationId" not in source:
+            raise SpecError(f"{pointer} has no operationId")
+        body = self._resolve(source.get("requestBody", {}), f"{pointer}/requestBody")
+        security = source.get("security", self.document.get("security", []))
+        return Operation(
+            id=source["operationId"],
+            method=method.upper(),
+            path=path,
+            public=not security or {} in security,
+            bodies=_content(self._validators, *body),
+            query=tuple(self._query(path, method, source, shared)),
+            responses={
+                status: ResponseSpec(
+                    _content(
+                        self._response_validators,
+                        *self._resolve(response, f"{pointer}/responses/{status}"),
+                    )
+                )
+                for status, response in source["responses"].items()
+            },
+        )
+
+    def _query(
+        self, path: str, method: str, source: dict[str, Any], shared: list[Any]
+    ) -> Iterator[Parameter]:
+        own = f"#/paths/{_escape(path)}/{method}/parameters"
+        places = [(item, f"{own}/{n}") for n, item in enumerate(source.get("parameters", []))]
+        common = f"#/paths/{_escape(path)}/parameters"
+        places += [(item, f"{common}/{n}") for n, item in enumerate(shared)]
+        for item, pointer in places:
+            parameter, place = self._resolve(item, pointer)
+            if parameter["in"] == "query":
+                yield self._parameter(parameter, place)
+
+    def _parameter(self, source: dict[str, Any], pointer: str) -> Parameter:
+        if "content" in source:
+            place, kind = f"{pointer}/content/{_escape(_JSON)}", "json"
+        else:
+            place = pointer
+            kind = self._resolve(source["schema"], f"{pointer}/schema")[0].get("type", "string")
+        validator = self._validators[f"{place}/schema"]
+        return Parameter(source["name"], source.get("required", False), kind, validator)
+
+    def _resolve(self, node: dict[str, Any], pointer: str) -> tuple[dict[str, Any], str]:
+        """Follow `$ref`s: the object and the JSON pointer that it really stands at."""
+        while "$ref" in node:
+            pointer = node["$ref"]
+            node = self._at(pointer)
+        return node, pointer
+
+    def _at(self, pointer: str) -> dict[str, Any]:
+        node: Any = self.document
+        for part in pointer.removeprefix("#/").split("/"):
+            try:
+                node = node[part.replace("~1", "/").replace("~0", "~")]
+            except KeyError:
+                raise SpecError(f"{pointer} points at nothing") from None
+        if not isinstance(node, dict):
+            raise SpecError(f"{pointer} is not an object")
+        return node
+
+
+def _content(
+    validators: jsonschema_rs.ValidatorMap, source: dict[str, Any], pointer: str
+) -> dict[str, jsonschema_rs.Validator]:
+    return {
+        media: validators[f"{pointer}/content/{_escape(media)}/schema"]
+        for media, content in source.get("content", {}).items()
+        if "schema" in content
+    }
+
+
+def _closed(node: Any) -> Any:  # noqa: ANN401 - any part of a parsed document
+    """A copy in which object schemas that list their properties allow no others.
+
+    Left open: a schema that refines another (`$ref` beside its keywords) or says itself what
+    further properties are.
+    """
+    if isinstance(node, list):
+        return [_closed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    copy = {name: _closed(item) for name, item in node.items()}
+    if copy.get("type") == "object" and "properties" in copy and "$ref" not in copy:
+        copy.setdefault("additionalProperties", False)
+    return copy
+
+
+def _escape(text: str) -> str:
+    return text.replace("~", "~0").replace("/", "~1")
+
+
+def _find(node: _Node, segments: list[str]) -> tuple[_Node, dict[str, str]] | None:
+    """Literal segments win over parameters; a parameter takes any one segment but the empty."""
+    parameters: dict[str, str] = {}
+    for segment in segments:
+        following = node.literal.get(segment)
+        if following is None:
+            following = node.parameter
+            if following is None or not segment:
+                return None
+            parameters[following.name] = segment
+        node = following
+    return (node, parameters) if node.operations else None
+
+
+def check(validator: jsonschema_rs.Validator, value: object, where: str = "") -> None:
+    """Raise BadRequest with the first fault of `value`: the field, then the rule it breaks."""
+    if validator.is_valid(value):
+        return
+    error = next(validator.iter_errors(value))
+    raise BadRequest(describe(error, where))
+
+
+def describe(error: jsonschema_rs.ValidationError, where: str = "") -> str:
+    """`input_files[0].filename: value is shorter than 1 character`; values are never shown."""
+    kind = error.kind
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
+        return f"{_place([*error.instance_path, kind.property], where)}: is required"
+    place = _place(error.instance_path, where)
+    text = f"{place}: {error.message}" if place else error.message
+    return text if len(text) <= _MESSAGE_LIMIT else text[: _MESSAGE_LIMIT - 3] + "..."
+
+
+def _place(path: Iterable[str | int], where: str) -> str:
+    place = where
+    for part in path:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else part
+    return place

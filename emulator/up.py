@@ -1,0 +1,117 @@
+"""`unsandbox-emulator up`: from nothing to `Ready.`, and a clean end."""
+
+import argparse
+import asyncio
+import shlex
+import signal
+from contextlib import AsyncExitStack, closing, suppress
+
+from emulator.accounts import DEFAULT_ACCOUNT, Account
+from emulator.app import admin_app, api_app
+from emulator.emulator import Emulator
+from emulator.life import build_missing, chosen_runtimes, housekeeping, open_engine, opened, prepare
+from emulator.listeners import address, bind, serving
+from emulator.paths import RUNTIMES
+from emulator.sandbox.engine import Engine
+from emulator.sandbox.images import Images
+from emulator.sandbox.runtimes import Catalogue, Runtime
+from emulator.settings import Settings
+
+
+def say(line: str) -> None:
+    """Print to the person at the terminal, at once."""
+    print(line, flush=True)
+
+
+async def run(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit status."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        api = stack.enter_context(bind(settings.host, settings.port))
+        admin = stack.enter_context(bind(settings.admin_host, settings.admin_port))
+        emulator = await stack.enter_async_context(opened(settings))
+        await stack.enter_async_context(serving(api_app(emulator), api))
+        await stack.enter_async_context(serving(admin_app(emulator), admin))
+        work = asyncio.create_task(_serve(emulator, address(api), address(admin)))
+        stack.push_async_callback(_end, work)
+        told = asyncio.create_task(stop.wait())
+        await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if not stop.is_set():
+            await work  # it only ends by failing
+        say("Stopping.")
+    return 0
+
+
+async def _serve(emulator: Emulator, api: str, admin: str) -> None:
+    await prepare(emulator, say)
+    await emulator.pool.warmed()
+    say(_greeting(emulator, api, admin))
+    await housekeeping(emulator)
+
+
+async def _end(work: "asyncio.Task[None]") -> None:
+    work.cancel()
+    with suppress(asyncio.CancelledError):
+        await work
+
+
+def _greeting(emulator: Emulator, api: str, admin: str) -> str:
+    accounts = emulator.accounts.all()
+    lines = ["Ready.", f"  API    {api}", f"  Admin  {admin}/_emulator/requests"]
+    if accounts:
+        account = next((one for one in accounts if one == DEFAULT_ACCOUNT), accounts[0])
+        lines += [
+            f"  Public key  {account.public_key}",
+            f"  Secret key  {_shown_secret(account)}",
+            "  More keys: unsandbox-emulator keys list",
+            "Try it, from another terminal:",
+            signed_curl(api, account),
+        ]
+    return "\n".join(lines)
+
+
+def _shown_secret(account: Account) -> str:
+    """Only of the documented keys: others' secrets are shown once, when they are made."""
+    return account.secret_key if account == DEFAULT_ACCOUNT else "(as shown when it was made)"
+
+
+def signed_curl(api: str, account: Account) -> str:
+    """Shell lines that sign a request with openssl and send it with curl."""
+    body = '{"language":"bash","code":"echo $((6 * 7))"}'
+    secret = account.secret_key if account == DEFAULT_ACCOUNT else "$UNSANDBOX_SECRET_KEY"
+    return f"""\
+  B={shlex.quote(body)}; T=$(date +%s)
+  S=$(printf %s "$T:POST:/execute:$B" | openssl dgst -sha256 -hmac "{secret}" -r | cut -d' ' -f1)
+  curl -s {api}/execute -H 'Content-Type: application/json' -d "$B" \\
+    -H 'Authorization: Bearer {account.public_key}' -H "X-Timestamp: $T" -H "X-Signature: $S\""""
+
+
+def build_runtimes(settings: Settings, options: argparse.Namespace) -> int:
+    """Build the images of some languages, or of all that are available."""
+    catalogue = Catalogue.load(RUNTIMES)
+    runtimes = chosen_runtimes(catalogue, tuple(options.names))
+    with closing(open_engine("build", 2)) as engine:
+        images = Images(engine.client, catalogue, settings.extra_ca)
+        build_missing(engine, images, runtimes, settings, say)
+    return 0
+
+
+def list_runtimes(settings: Settings, _options: argparse.Namespace) -> int:
+    """Print every language with the state of its image."""
+    catalogue = Catalogue.load(RUNTIMES)
+    with closing(open_engine("build", 2)) as engine:
+        images = Images(engine.client, catalogue, settings.extra_ca)
+        for runtime in catalogue:
+            say(f"{runtime.name:<12} {_image_state(engine, images, runtime)}")
+    return 0
+
+
+def _image_state(engine: Engine, images: Images, runtime: Runtime) -> str:
+    if not runtime.available:
+        return str(runtime.unavailable_reason)
+    size = images.image(runtime.name).size(engine.client)
+    return "not built" if size is None else f"built, {size / 1e6:.0f} MB"

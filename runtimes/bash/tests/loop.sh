@@ -1,0 +1,2 @@
+echo "started"
+while :; do :; done

@@ -1,0 +1,4 @@
+const fs = require("fs");
+
+fs.writeSync(1, "started\n");
+for (;;) {}

@@ -1,0 +1,91 @@
+"""A real emulator on free ports, in a thread of the test process."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+from emulator.app import admin_app, api_app
+from emulator.emulator import Emulator
+from emulator.life import opened, prepare
+from emulator.listeners import address, bind, serving
+from emulator.settings import Settings
+
+T = TypeVar("T")
+
+READY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where it listens, and its parts for what cannot be seen over HTTP."""
+
+    api: str
+    admin: str
+    emulator: Emulator
+    loop: asyncio.AbstractEventLoop
+    stop: asyncio.Event
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` on the server's own loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+
+
+def settings(directory: Path, **flags: str) -> Settings:
+    """Settings for a test: free ports, own state, every answer held against the contract."""
+    defaults = {
+        "port": "0",
+        "admin_port": "0",
+        "data_dir": str(directory / "data"),
+        "key_file": str(directory / "secret.key"),
+        "check_responses": "closed",
+        "log_level": "warning",
+    }
+    return Settings.load({**defaults, **flags}, {})
+
+
+@contextmanager
+def running(chosen: Settings) -> Iterator[Server]:
+    """Start, wait until ready, and end cleanly after the block."""
+    started: Future[Server] = Future()
+    thread = threading.Thread(target=_run, args=(chosen, started), daemon=True)
+    thread.start()
+    server = started.result()
+    try:
+        yield server
+    finally:
+        server.loop.call_soon_threadsafe(server.stop.set)
+        thread.join(READY_SECONDS)
+        assert not thread.is_alive(), "the emulator did not end"
+
+
+def _run(chosen: Settings, started: "Future[Server]") -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(_serve(chosen, started))
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+
+async def _serve(chosen: Settings, started: "Future[Server]") -> None:
+    stop = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        api = stack.enter_context(bind(chosen.host, chosen.port))
+        admin = stack.enter_context(bind(chosen.admin_host, chosen.admin_port))
+        emulator = await stack.enter_async_context(opened(chosen))
+        await stack.enter_async_context(serving(api_app(emulator), api))
+        await stack.enter_async_context(serving(admin_app(emulator), admin))
+        await prepare(emulator, print)
+        async with asyncio.timeout(READY_SECONDS):
+            await emulator.pool.warmed()
+        loop = asyncio.get_running_loop()
+        started.set_result(Server(address(api), address(admin), emulator, loop, stop))
+        await stop.wait()

@@ -1,0 +1,54 @@
+"""Who may import whom, as ARCHITECTURE.md says."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emulator.paths import ROOT
+
+ABOVE_THE_PARTS = ("api", "control", "app", "cli", "doctor", "keys", "life", "middleware", "up")
+FORBIDDEN = {
+    "emulator/sandbox": (*ABOVE_THE_PARTS, "store", "emulator", "auth", "jobs"),
+    "emulator/store": (*ABOVE_THE_PARTS, "sandbox", "emulator", "auth", "jobs"),
+    "emulator/api": ("app", "cli", "doctor", "keys", "life", "up", "control"),
+    "emulator/control": ("app", "cli", "doctor", "keys", "life", "up", "api"),
+}
+
+
+def modules(folder: str) -> Iterator[Path]:
+    return (ROOT / folder).rglob("*.py")
+
+
+def imported(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_layers_import_downwards_only(folder: str) -> None:
+    wrong = {
+        (str(module.relative_to(ROOT)), name)
+        for module in modules(folder)
+        for name in imported(module)
+        for layer in FORBIDDEN[folder]
+        if name == f"emulator.{layer}" or name.startswith(f"emulator.{layer}.")
+    }
+    assert wrong == set()
+
+
+def test_no_language_is_named_in_the_program() -> None:
+    """A language is a folder, never an `if`: `python` as a string would be one."""
+    names = {folder.parent.name for folder in (ROOT / "runtimes").glob("*/runtime.toml")}
+    wrong = {
+        (str(module.relative_to(ROOT)), node.value)
+        for module in modules("emulator")
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in names - {"c", "r", "d", "v"}
+    }
+    assert wrong == set()

@@ -1,0 +1,226 @@
+"""Start, end, crash and start again, as a process of its own."""
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import httpx
+import pytest
+
+from emulator.paths import ROOT
+from emulator.sandbox.engine import LABEL
+from tests.client import Client
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """`unsandbox-emulator up` with one language."""
+
+    def __init__(self, directory: Path) -> None:
+        self.api = f"http://127.0.0.1:{free_port()}"
+        self.admin = f"http://127.0.0.1:{free_port()}"
+        self.output = directory / "output"
+        flags = {
+            "--port": self.api.rpartition(":")[2],
+            "--admin-port": self.admin.rpartition(":")[2],
+            "--data-dir": str(directory / "data"),
+            "--key-file": str(directory / "key"),
+            "--languages": "bash",
+        }
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "emulator.cli", "up", *sum(flags.items(), ())],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_ready(self) -> None:
+        self.wait_for(lambda: "Ready." in self.output.read_text())
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert self.process.poll() is None, self.output.read_text()
+            assert time.monotonic() < deadline, self.output.read_text()
+            time.sleep(0.05)
+
+    def end(self, number: signal.Signals) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@contextmanager
+def started(directory: Path) -> Iterator[Process]:
+    process = Process(directory)
+    try:
+        yield process
+    finally:
+        process.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def engine() -> Iterator[docker.DockerClient]:
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+def instance(directory: Path) -> str:
+    with sqlite3.connect(directory / "data" / "emulator.sqlite3") as database:
+        query = "select value from properties where name = 'instance'"
+        (value,) = database.execute(query).fetchone()
+    database.close()
+    return str(value)
+
+
+def containers(engine: docker.DockerClient, directory: Path) -> list[str]:
+    label = f"{LABEL}={instance(directory)}"
+    found = engine.api.containers(all=True, filters={"label": label})
+    return [item["Id"] for item in found]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly_and_leaves_nothing(
+    tmp_path: Path, engine: docker.DockerClient, number: signal.Signals
+) -> None:
+    volumes = {volume.name for volume in engine.volumes.list()}
+    networks = {network.id for network in engine.networks.list()}
+    with started(tmp_path) as process:
+        process.wait_ready()
+        client = Client(process.api)
+        assert client.execute("bash", "echo hi")["stdout"] == "hi\n"
+        client.close()
+        assert len(containers(engine, tmp_path)) >= 1
+        assert process.end(number) == 0
+    assert containers(engine, tmp_path) == []
+    assert {volume.name for volume in engine.volumes.list()} == volumes
+    assert {network.id for network in engine.networks.list()} == networks
+    assert "Traceback" not in process.output.read_text()
+    with socket.create_server(("127.0.0.1", int(process.api.rpartition(":")[2]))):
+        pass
+
+
+def test_the_end_of_an_emulator_ends_what_runs(tmp_path: Path, engine: docker.DockerClient) -> None:
+    with started(tmp_path) as process:
+        process.wait_ready()
+        body = '{"language":"bash","code":"sleep 600","ttl":900}'
+        client = Client(process.api)
+        sender = subprocess.Popen(
+            [sys.executable, "-c", _SENDER, process.api, body], cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+        process.wait_for(lambda: httpx.get(f"{process.api}/cluster").json()["allocated"] == 1)
+        client.close()
+        assert process.end(signal.SIGTERM) == 0
+        sender.wait(30)
+    assert containers(engine, tmp_path) == []
+
+
+_SENDER = """
+import sys
+from tests.client import Client
+Client(sys.argv[1]).send("POST", "/execute", sys.argv[2].encode())
+"""
+
+
+def test_what_a_killed_emulator_left_is_removed_at_the_next_start(
+    tmp_path: Path, engine: docker.DockerClient
+) -> None:
+    with started(tmp_path) as first:
+        first.wait_ready()
+        first.end(signal.SIGKILL)
+    left = containers(engine, tmp_path)
+    assert left
+    with started(tmp_path) as second:
+        second.wait_for(lambda: second.output.read_text().count("Ready.") == 2)
+        assert not set(left) & set(containers(engine, tmp_path))
+        client = Client(second.api)
+        assert client.execute("bash", "echo again")["stdout"] == "again\n"
+        client.close()
+        assert second.end(signal.SIGTERM) == 0
+    assert containers(engine, tmp_path) == []
+    assert f"Removed {len(left)} containers" in second.output.read_text()
+
+
+def test_finished_jobs_are_there_after_a_restart(tmp_path: Path) -> None:
+    with started(tmp_path) as first:
+        first.wait_ready()
+        client = Client(first.api)
+        job_id = client.execute("bash", "echo kept")["job_id"]
+        client.close()
+        first.end(signal.SIGTERM)
+    with started(tmp_path) as second:
+        second.wait_for(lambda: second.output.read_text().count("Ready.") == 2)
+        client = Client(second.api)
+        assert client.get(f"/jobs/{job_id}").json()["stdout"] == "kept\n"
+        client.close()
+        second.end(signal.SIGTERM)
+
+
+def test_a_data_directory_in_use_is_refused_in_words(tmp_path: Path) -> None:
+    with started(tmp_path) as first:
+        first.wait_ready()
+        second = Process(tmp_path)
+        assert second.process.wait(30) == 2
+        assert "another emulator uses the data directory" in second.output.read_text()
+        first.end(signal.SIGTERM)
+
+
+def test_a_port_in_use_is_refused_in_words(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        state = ["--data-dir", str(tmp_path / "d"), "--key-file", str(tmp_path / "k")]
+        done = subprocess.run(
+            [sys.executable, "-m", "emulator.cli", "up", "--port", port, *state],
+            cwd=ROOT, capture_output=True, text=True, check=False, timeout=30,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1 port {port}" in done.stderr
+
+
+def test_without_an_engine_it_says_what_to_install(tmp_path: Path) -> None:
+    state = ["--data-dir", str(tmp_path / "d"), "--key-file", str(tmp_path / "k")]
+    done = subprocess.run(
+        [sys.executable, "-m", "emulator.cli", "up", "--port", "0", "--admin-port", "0", *state],
+        cwd=ROOT,
+        env={**os.environ, "DOCKER_HOST": "unix:///nonexistent.sock"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert "apt-get install docker.io" in done.stderr
+
+
+def test_it_is_not_ready_before_it_says_so(tmp_path: Path) -> None:
+    with started(tmp_path) as process:
+        seen = set()
+
+        def poll() -> bool:
+            try:
+                response = httpx.get(f"{process.admin}/_emulator/ready")
+            except httpx.TransportError:
+                return False
+            seen.add((response.status_code, bool(response.json()["reasons"])))
+            return response.status_code == 200
+
+        process.wait_for(poll)
+        process.end(signal.SIGTERM)
+    assert seen <= {(200, False), (503, True)}

@@ -1,0 +1,74 @@
+import pytest
+
+from emulator.accounts import Account
+from emulator.clock import Clock
+from emulator.errors import ConcurrencyLimited
+from emulator.limits import RateLimits, Slots
+
+
+def account(name: str = "aaaa", **limits: int) -> Account:
+    return Account(f"unsb-pk-{name}-0000-0000-0000", "unsb-sk-aaaaa-aaaaa-aaaaa-aaaaa", **limits)
+
+
+def test_a_minute_of_requests_is_allowed_and_the_next_refused() -> None:
+    limits, sender = RateLimits(Clock()), account(rate_per_minute=3, burst=3)
+    remaining = [limits.take(sender)[0].remaining for _ in range(3)]
+    assert remaining == [2, 1, 0]
+    allowance, refusal = limits.take(sender)
+    assert allowance.remaining == 0
+    assert refusal is not None
+    assert refusal.body()["error"] == "rate_limit_exceeded"
+    assert 1 <= int(refusal.headers["Retry-After"]) <= 61
+
+
+def test_the_rate_is_given_back_when_the_minute_is_over() -> None:
+    clock = Clock()
+    limits, sender = RateLimits(clock), account(rate_per_minute=1, burst=1)
+    assert limits.take(sender)[1] is None
+    assert limits.take(sender)[1] is not None
+    clock.advance(61)
+    assert limits.take(sender)[1] is None
+
+
+def test_a_burst_is_refused_while_the_minute_has_room() -> None:
+    clock = Clock()
+    limits, sender = RateLimits(clock), account(rate_per_minute=60, burst=2)
+    assert [limits.take(sender)[1] is None for _ in range(3)] == [True, True, False]
+    clock.advance(1.5)
+    assert limits.take(sender)[1] is None
+
+
+def test_the_reset_is_when_the_oldest_request_leaves_the_minute() -> None:
+    clock = Clock()
+    limits, sender = RateLimits(clock), account(rate_per_minute=10, burst=10)
+    limits.take(sender)
+    clock.advance(20)
+    allowance, _ = limits.take(sender)
+    assert 38 <= allowance.reset - clock.time() <= 42
+
+
+def test_accounts_do_not_share_a_bucket() -> None:
+    limits = RateLimits(Clock())
+    first, second = account("aaaa", rate_per_minute=1), account("bbbb", rate_per_minute=1)
+    limits.take(first)
+    assert limits.take(first)[1] is not None
+    assert limits.take(second)[1] is None
+
+
+def test_slots_are_counted_refused_and_given_back() -> None:
+    slots, sender = Slots(), account(concurrency=1)
+    with slots.hold(sender):
+        assert slots.taken(sender) == 1
+        with pytest.raises(ConcurrencyLimited) as refusal, slots.hold(sender):
+            pass
+    assert slots.taken(sender) == 0
+    body = refusal.value.body()
+    assert body["error"] == "concurrency_limit_reached"
+    assert (body["active_executions"], body["concurrency_limit"]) == (1, 1)
+
+
+def test_a_slot_is_given_back_when_its_holder_fails() -> None:
+    slots, sender = Slots(), account(concurrency=1)
+    with pytest.raises(RuntimeError), slots.hold(sender):
+        raise RuntimeError
+    assert slots.taken(sender) == 0
