@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema_rs
 import msgspec
@@ -18,6 +19,10 @@ _JSON = "application/json"
 
 class SpecError(ValueError):
     """openapi.yaml and the program do not fit; the message says where."""
+
+
+class ContractViolation(Exception):
+    """The emulator was about to answer what openapi.yaml does not allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class Operation:
     public: bool
     bodies: Mapping[str, jsonschema_rs.Validator]
     query: tuple[Parameter, ...]
-    responses: Mapping[str, "ResponseSpec"]
+    responses: Mapping[str, Mapping[str, jsonschema_rs.Validator]]
 
     def body_validator(self, media_type: str) -> jsonschema_rs.Validator:
         """The validator for a body of this type; raises UnsupportedMediaType."""
@@ -79,12 +84,16 @@ class Operation:
             accepted = ", ".join(sorted(self.bodies))
             raise UnsupportedMediaType(f"Content-Type must be one of: {accepted}") from None
 
-
-@dataclass(frozen=True, slots=True)
-class ResponseSpec:
-    """What one status may carry: validators by media type."""
-
-    bodies: Mapping[str, jsonschema_rs.Validator]
+    def check_reply(self, status: int, media_type: str, body: object) -> None:
+        """Raise ContractViolation when this answer is not one that the contract has."""
+        bodies = self.responses.get(str(status))
+        if bodies is None:
+            raise ContractViolation(f"{self.id}: {status} is not documented")
+        if media_type not in bodies:
+            raise ContractViolation(f"{self.id} {status}: {media_type} is not documented")
+        plain = msgspec.json.decode(msgspec.json.encode(body))
+        for error in bodies[media_type].iter_errors(plain):
+            raise ContractViolation(f"{self.id} {status}: {describe(error)}")
 
 
 @dataclass(slots=True)
@@ -114,7 +123,7 @@ class Spec:
         self.document: dict[str, Any] = yaml.load(self.text, yaml.CSafeLoader)
         self._validators = jsonschema_rs.validator_map_for(self.document, mask="value")
         self._response_validators = (
-            jsonschema_rs.validator_map_for(_closed(self.document), mask="value")
+            jsonschema_rs.validator_map_for(closed(self.document), mask="value")
             if closed_responses
             else self._validators
         )
@@ -123,14 +132,15 @@ class Spec:
         for operation in self._compile():
             self._add(operation)
 
-    def match(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
-        """The operation for a request and its path parameters.
+    def match(self, method: str, raw_path: bytes) -> tuple[Operation, dict[str, str]]:
+        """The operation for a request and its path parameters; an encoded slash ends no segment.
 
         Raises:
             NotFound: no operation has this path.
             MethodNotAllowed: the path is known, but not with this method; carries `Allow`.
         """
-        found = _find(self._root, path.split("/")[1:])
+        segments = raw_path.decode("latin-1").split("/")[1:]
+        found = _find(self._root, [unquote(segment) for segment in segments])
         if found is None:
             raise NotFound("There is nothing at this path; GET /openapi lists what there is")
         node, parameters = found
@@ -177,11 +187,9 @@ class Spec:
             bodies=_content(self._validators, *body),
             query=tuple(self._query(path, method, source, shared)),
             responses={
-                status: ResponseSpec(
-                    _content(
-                        self._response_validators,
-                        *self._resolve(response, f"{pointer}/responses/{status}"),
-                    )
+                status: _content(
+                    self._response_validators,
+                    *self._resolve(response, f"{pointer}/responses/{status}"),
                 )
                 for status, response in source["responses"].items()
             },
@@ -237,17 +245,17 @@ def _content(
     }
 
 
-def _closed(node: Any) -> Any:  # noqa: ANN401 - any part of a parsed document
+def closed(node: Any) -> Any:  # noqa: ANN401 - any part of a parsed document
     """A copy in which object schemas that list their properties allow no others.
 
     Left open: a schema that refines another (`$ref` beside its keywords) or says itself what
     further properties are.
     """
     if isinstance(node, list):
-        return [_closed(item) for item in node]
+        return [closed(item) for item in node]
     if not isinstance(node, dict):
         return node
-    copy = {name: _closed(item) for name, item in node.items()}
+    copy = {name: closed(item) for name, item in node.items()}
     if copy.get("type") == "object" and "properties" in copy and "$ref" not in copy:
         copy.setdefault("additionalProperties", False)
     return copy

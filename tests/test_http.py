@@ -10,9 +10,12 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from tests.client import Client
 from tests.server import Server
+
+EVIL = Origin("https://evil.example")
 
 
 def envelope(response: httpx.Response, status: int, code: str) -> dict[str, object]:
@@ -140,6 +143,6 @@ def test_a_websocket_is_refused_over_http_while_there_is_none(server: Server) ->
 
 def test_a_foreign_page_cannot_open_a_websocket(server: Server) -> None:
     url = server.api.replace("http:", "ws:") + "/sessions/sess_x/shell"
-    with pytest.raises(InvalidStatus) as refusal, connect(url, origin="https://evil.example"):  # type: ignore[arg-type]
+    with pytest.raises(InvalidStatus) as refusal, connect(url, origin=EVIL):
         pass
     assert refusal.value.response.status_code == 403

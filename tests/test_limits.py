@@ -1,13 +1,15 @@
+from dataclasses import replace
+
 import pytest
 
-from emulator.accounts import Account
+from emulator.accounts import DEFAULT_ACCOUNT, Account
 from emulator.clock import Clock
 from emulator.errors import ConcurrencyLimited
 from emulator.limits import RateLimits, Slots
 
 
 def account(name: str = "aaaa", **limits: int) -> Account:
-    return Account(f"unsb-pk-{name}-0000-0000-0000", "unsb-sk-aaaaa-aaaaa-aaaaa-aaaaa", **limits)
+    return replace(DEFAULT_ACCOUNT, public_key=f"unsb-pk-{name}-0000-0000-0000", **limits)  # type: ignore[arg-type]
 
 
 def test_a_minute_of_requests_is_allowed_and_the_next_refused() -> None:

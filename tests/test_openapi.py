@@ -12,8 +12,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from emulator.spec import closed
 from tests.openapi.breakages import BREAKAGES
-from tests.openapi.closed import close
 from tests.openapi.document import ROOT, SOURCE, Example, Node, examples, load
 from tests.openapi.rules import RULES, Rule
 
@@ -31,8 +31,8 @@ def validators(document: Node) -> jsonschema_rs.ValidatorMap:
 
 
 @pytest.fixture(scope="module")
-def closed(document: Node) -> jsonschema_rs.ValidatorMap:
-    return jsonschema_rs.validator_map_for(close(document), validate_formats=True)
+def closed_schemas(document: Node) -> jsonschema_rs.ValidatorMap:
+    return jsonschema_rs.validator_map_for(closed(document), validate_formats=True)
 
 
 def test_it_is_valid_openapi_3_1(document: Node) -> None:
@@ -96,22 +96,22 @@ def test_a_second_validator_agrees_on_every_example(document: Node) -> None:
 
 
 def test_responses_show_declared_properties_only(
-    document: Node, closed: jsonschema_rs.ValidatorMap
+    document: Node, closed_schemas: jsonschema_rs.ValidatorMap
 ) -> None:
     responses = [example for example in examples(document) if example.is_response]
     assert len(responses) > 100
-    assert _misfits(closed, responses) == []
+    assert _misfits(closed_schemas, responses) == []
 
 
 def test_the_closed_form_refuses_what_the_file_allows(
-    validators: jsonschema_rs.ValidatorMap, closed: jsonschema_rs.ValidatorMap
+    validators: jsonschema_rs.ValidatorMap, closed_schemas: jsonschema_rs.ValidatorMap
 ) -> None:
     path = "#/components/schemas/"
     frozen = {"status": "frozen", "surprise": 1}
     listed = {"jobs": [], "count": 0, "surprise": 1}
     for name, value in {"SessionFrozen": frozen, "JobListing": listed}.items():
         assert validators[path + name].is_valid(value)
-        assert not closed[path + name].is_valid(value)
+        assert not closed_schemas[path + name].is_valid(value)
 
 
 def _misfits(

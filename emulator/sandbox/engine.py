@@ -154,7 +154,7 @@ class Engine:
         try:
             attached = socket.socket(fileno=os.dup(stream.fileno()))
         finally:
-            stream._response.close()  # noqa: SLF001 - closing the stream leaves its socket open
+            stream._response.close()
         attached.setblocking(False)
         return attached
 

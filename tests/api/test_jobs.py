@@ -14,13 +14,16 @@ def test_an_execution_leaves_a_job_with_its_result(client: Client) -> None:
     assert job["completed_at"].endswith("Z")
 
 
+async def running(server: Server, client: Client) -> str | None:
+    return next(iter(server.emulator.jobs.running(client.account)), None)
+
+
 def test_a_running_job_can_be_seen_running(client: Client, server: Server) -> None:
     with ThreadPoolExecutor() as threads:
         execution = threads.submit(client.execute, "bash", "sleep 2")
         job_id = None
         while job_id is None:
-            entries = server.emulator.jobs.running(client.account)
-            job_id = entries[0] if entries else None
+            job_id = server.call(running(server, client))
         job = client.get(f"/jobs/{job_id}").json()
         assert job["status"] == "running"
         assert "exit_code" not in job

@@ -31,7 +31,7 @@ void agent_new_epoch(struct agent *agent, uint32_t epoch, uint32_t window)
         struct channel *channel = agent->channels[at];
         const struct process *process = process_of(channel);
         if (process && process->key[0] != '\0' && !channel->finished)
-            channel->detached = true;
+            process_detach(channel);
         else
             channel->finished = true;
     }

@@ -101,11 +101,11 @@ static int set_directory(const struct launch *launch)
     return chdir(launch->cwd);
 }
 
+/* The agent reset all others when it started. */
 static int set_signals(const struct launch *launch)
 {
     (void)launch;
-    for (int signo = 1; signo < _NSIG; signo++)
-        signal(signo, SIG_DFL);
+    signal(SIGPIPE, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL);

@@ -33,13 +33,21 @@ static bool set_non_blocking(int fd)
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
+/* What the agent's own parent ignored must not stay ignored in every program of the sandbox. */
+static void reset_signals(void)
+{
+    for (int signo = 1; signo < _NSIG; signo++)
+        signal(signo, SIG_DFL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
 /* Nothing in the sandbox may read, trace or signal the agent, nor outlive its bookkeeping. As
  * PID 1 it hears no signal but those it asks for; elsewhere (tests) it stays easy to end. */
 static bool protect(void)
 {
     agent.is_init = getpid() == 1;
     umask(0);
-    signal(SIGPIPE, SIG_IGN);
+    reset_signals();
     if (geteuid() == 0)
         setgroups(0, NULL);
     if (!agent.is_init)

@@ -348,6 +348,14 @@ struct channel *process_find_key(struct agent *agent, struct slice key)
     return NULL;
 }
 
+void process_detach(struct channel *channel)
+{
+    struct process *process = channel->state;
+    channel->detached = true;
+    inbox_free(&process->inbox);
+    input_end(process);
+}
+
 void process_adopt(struct agent *agent, uint32_t id, struct slice key)
 {
     struct channel *channel = process_find_key(agent, key);

@@ -48,6 +48,10 @@ struct process *process_of(const struct channel *channel);
 /* The attached or detached process of that key; NULL when there is none. */
 struct channel *process_find_key(struct agent *agent, struct slice key);
 
+/* Lets go of a kept process for a new epoch. Its output waits; input it has not read yet is
+ * dropped, so that what is kept of it never exceeds one window. */
+void process_detach(struct channel *channel);
+
 /* Answers ADOPT: the detached process of that key goes on as channel `id`. */
 void process_adopt(struct agent *agent, uint32_t id, struct slice key);
 

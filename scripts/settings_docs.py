@@ -9,7 +9,7 @@ from emulator.store.secrets import MASTER_KEY_VARIABLE
 HEAD = """# Settings
 
 Each is a flag of `unsandbox-emulator up` and an environment variable; the flag wins.
-This page is written by `scripts/settings-docs`.
+This page is written by `python -m scripts.settings_docs`.
 
 | flag | variable | default | what it is |
 |---|---|---|---|
