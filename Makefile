@@ -26,7 +26,7 @@ bench: venv docker ## measure against the bars; exit status 3 when one is missed
 	@$(BIN)/python scripts/bench.py $(ARGS)
 
 image: venv docker ## build the emulator's own image, for docker-compose.yml
-	@$(BIN)/python scripts/build_image.py
+	@$(BIN)/python -m scripts.build_image
 
 lock: venv-dev ## write the lock files; ARGS=--upgrade takes the newest versions
 	@scripts/lock $(ARGS)

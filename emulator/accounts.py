@@ -78,7 +78,7 @@ def _test_key(name: str, **behaviour: Any) -> Account:  # noqa: ANN401 - fields 
 TEST_ACCOUNTS: dict[str, Account] = {
     "default: generous limits": DEFAULT_ACCOUNT,
     "free tier: 403 for what it lacks": _test_key("free", tier=FREE_TIER),
-    "tiny rate limit: 429 after 3 requests a minute": _test_key("rate", rate_per_minute=3, burst=2),
+    "tiny rate limit: 429 after 3 requests a minute": _test_key("rate", rate_per_minute=3, burst=3),
     "one slot: 429 for a second execution at once": _test_key("slot", concurrency=1),
     "suspended: 403": _test_key("susp", status=Status.SUSPENDED),
     "expired: 401": _test_key("expd", expires_at=_LONG_AGO),

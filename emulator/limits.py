@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pyrate_limiter import Duration, InMemoryBucket, Rate, RateItem
+from pyrate_limiter import Duration, Rate, RateItem, StateBucket, TokenBucket
 
 from emulator.accounts import Account
 from emulator.clock import Clock
@@ -29,51 +29,50 @@ class Allowance:
 
 
 class RateLimits:
-    """A bucket for each account: so many requests a minute, at most `burst` within a second."""
+    """Two token buckets for each account: one holds a minute of requests, one a burst of them.
+
+    The first is refilled by `rate_per_minute` a minute, the second by `burst` a second.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._buckets: dict[Account, InMemoryBucket] = {}
+        self._buckets: dict[Account, StateBucket] = {}
 
     def take(self, account: Account) -> tuple[Allowance, RateLimited | None]:
         """Count one request; the second value is the refusal where it is one too many."""
-        bucket = self._bucket(account)
-        now = self._clock.now()
-        bucket.leak(now)
-        allowed = bucket.put(RateItem("request", now))
-        used = bucket.count()
-        oldest = bucket.peek(used - 1)
-        allowance = Allowance(
-            account.rate_per_minute,
-            max(0, account.rate_per_minute - used),
-            math.ceil(self._clock.time() + _seconds_left(oldest, Duration.MINUTE, now)),
-        )
-        return allowance, None if allowed else self._refusal(bucket, now)
-
-    def _bucket(self, account: Account) -> InMemoryBucket:
         bucket = self._buckets.get(account)
         if bucket is None:
-            rates = [Rate(account.rate_per_minute, Duration.MINUTE)]
-            if account.burst < account.rate_per_minute:
-                rates.insert(0, Rate(account.burst, Duration.SECOND))
-            bucket = self._buckets[account] = InMemoryBucket(rates)
-        return bucket
+            bucket = self._buckets[account] = self._bucket(account)
+        item = RateItem("request", self._clock.now())
+        refusal = None if bucket.put(item) else _refusal(bucket, item)
+        return self._allowance(account, bucket), refusal
 
-    def _refusal(self, bucket: InMemoryBucket, now: int) -> RateLimited:
-        rate = bucket.failing_rate or bucket.rates[-1]
-        span = "minute" if rate.interval == Duration.MINUTE else "second"
-        error = RateLimited(
-            f"This key may send {rate.limit} requests a {span}; "
-            "wait until X-RateLimit-Reset, or use a key with a higher rate"
-        )
-        wait = _seconds_left(bucket.peek(rate.limit - 1), rate.interval, now)
-        error.headers["Retry-After"] = str(max(1, math.ceil(wait)))
-        return error
+    def _bucket(self, account: Account) -> StateBucket:
+        rates = [Rate(account.rate_per_minute, Duration.MINUTE)]
+        if account.burst < account.rate_per_minute:
+            rates.insert(0, Rate(account.burst, Duration.SECOND))
+        return StateBucket(rates, TokenBucket(), clock=self._clock)
+
+    def _allowance(self, account: Account, bucket: StateBucket) -> Allowance:
+        minute = bucket.rates[-1:]
+        state = tuple(bucket.store.read(bucket.algorithm, bucket.rates))[-1:]  # type: ignore[arg-type]
+        used = bucket.algorithm.consumed(minute, state, self._clock.now())
+        refilled = self._clock.time() + used * 60 / account.rate_per_minute
+        remaining = max(0, account.rate_per_minute - used)
+        return Allowance(account.rate_per_minute, remaining, math.ceil(refilled))
 
 
-def _seconds_left(item: RateItem | None, interval: int | Duration, now: int) -> float:
-    """Until `item`, counted `interval` milliseconds ago or later, counts no more."""
-    return 0.0 if item is None else max(0, item.timestamp + int(interval) - now) / 1000
+def _refusal(bucket: StateBucket, item: RateItem) -> RateLimited:
+    rate = bucket.failing_rate or bucket.rates[-1]
+    span = "minute" if rate.interval == Duration.MINUTE.value else "second"
+    error = RateLimited(
+        f"This key may send {rate.limit} requests a {span}; "
+        "wait as long as Retry-After says, or use a key with a higher rate"
+    )
+    milliseconds = bucket.waiting(item)
+    assert isinstance(milliseconds, int)  # noqa: S101 - the store is in memory, not awaitable
+    error.headers["Retry-After"] = str(max(1, math.ceil(milliseconds / 1000)))
+    return error
 
 
 class Slots:

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import docker
@@ -14,7 +15,11 @@ from emulator.settings import Settings
 
 
 def main() -> int:
-    client = docker.from_env()
+    with closing(docker.from_env()) as client:
+        return build_image(client)
+
+
+def build_image(client: docker.DockerClient) -> int:
     extra_ca = Settings.load({}).extra_ca
     base = Images(client, Catalogue.load(RUNTIMES), extra_ca).image("base")
     image = DockerfileImage.of(ROOT, base, name="emulator", extra_ca=extra_ca)

@@ -16,9 +16,10 @@ This page is written by `python -m scripts.settings_docs`.
 """
 
 TAIL = f"""
-`{MASTER_KEY_VARIABLE}` (no flag: secrets do not belong on command lines) is the base64 form of the 32 bytes that
-encrypt stored secrets; it takes the place of the key file. Docker is found as its own tools do: `DOCKER_HOST`,
-`DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH`, else the local socket.
+`{MASTER_KEY_VARIABLE}` (no flag: secrets do not belong on command lines) is the
+base64 form of the 32 bytes that encrypt stored secrets; it takes the place of the key file.
+Docker is found as its own tools do: `DOCKER_HOST`, `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH`, else
+the local socket.
 """
 
 

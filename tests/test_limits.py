@@ -40,13 +40,23 @@ def test_a_burst_is_refused_while_the_minute_has_room() -> None:
     assert limits.take(sender)[1] is None
 
 
-def test_the_reset_is_when_the_oldest_request_leaves_the_minute() -> None:
+def test_the_reset_is_when_the_bucket_is_full_again() -> None:
     clock = Clock()
-    limits, sender = RateLimits(clock), account(rate_per_minute=10, burst=10)
-    limits.take(sender)
-    clock.advance(20)
-    allowance, _ = limits.take(sender)
-    assert 38 <= allowance.reset - clock.time() <= 42
+    limits, sender = RateLimits(clock), account(rate_per_minute=60, burst=10)
+    for _ in range(10):
+        allowance, _ = limits.take(sender)
+    assert allowance.remaining == 50
+    assert 9 <= allowance.reset - clock.time() <= 11
+
+
+def test_the_minute_is_refilled_steadily() -> None:
+    clock = Clock()
+    limits, sender = RateLimits(clock), account(rate_per_minute=6, burst=6)
+    for _ in range(6):
+        assert limits.take(sender)[1] is None
+    assert limits.take(sender)[1] is not None
+    clock.advance(11)
+    assert [limits.take(sender)[1] is None for _ in range(2)] == [True, False]
 
 
 def test_accounts_do_not_share_a_bucket() -> None:

@@ -109,7 +109,7 @@ class Dispatcher:
         body = _parse_json(raw) if media_type == _JSON else _parse_text(raw)
         if media_type == _JSON and not self._emulator.settings.strict:
             body = compat.canonical_body(operation.id, body, exchange)
-        exchange.body = body
+        exchange.body = body if isinstance(body, dict) else None  # raw text may be a vault
         check(validator, body)
         return body
 

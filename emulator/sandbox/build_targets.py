@@ -5,6 +5,8 @@ under the reference is never built again, and what has changed is not found and 
 """
 
 import hashlib
+import os
+import select
 import shutil
 import subprocess
 import tomllib
@@ -25,6 +27,7 @@ from emulator.sandbox.engine import AGENT_MOUNT, LABEL
 REPOSITORY = "unsandbox"
 AGENT_IN_IMAGE = "/agent"
 _BLOCK_BYTES = 1 << 20
+_CHECK_SECONDS = 0.5
 
 
 class BuildError(Exception):
@@ -147,9 +150,13 @@ def _output(process: "subprocess.Popen[bytes]", log: BuildLog) -> Iterator[bytes
     """What a program writes. Its failure ends the transfer unfinished, so nothing is kept."""
     if process.stdout is None:
         raise BuildError("its output is not captured")
-    while block := process.stdout.read(_BLOCK_BYTES):
+    while True:
         log.check()
-        yield block
+        if select.select([process.stdout], [], [], _CHECK_SECONDS)[0]:
+            block = os.read(process.stdout.fileno(), _BLOCK_BYTES)
+            if not block:
+                break
+            yield block
     if process.wait() != 0:
         raise BuildError(f"{process.args!r} ended with exit code {process.returncode}")
 

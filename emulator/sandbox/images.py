@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
@@ -120,6 +120,7 @@ def build(
     steps: Sequence[Step],
     logs: Path,
     report: Callable[[Progress], None],
+    stop: Event | None = None,
 ) -> None:
     """Build the steps that are missing, a few at a time.
 
@@ -128,11 +129,13 @@ def build(
         steps: parents before what is built on them.
         logs: a folder for what builds print, a file for each step.
         report: called from several threads.
+        stop: set by another thread to end it early.
 
     Raises:
         BuildFailed: of the first step that failed; what was built before it stays.
+        BuildCancelled: `stop` was set before everything was built.
     """
-    work = _Work(client, logs, report)
+    work = _Work(client, logs, report, stop or Event())
     begun: dict[str, Future[None]] = {}
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="build") as threads:
         for step in steps:
@@ -143,11 +146,10 @@ def build(
         try:
             wait(begun.values(), return_when=FIRST_EXCEPTION)
         finally:
-            work.cancelled.set()
-    for future in begun.values():
-        error = future.exception()
-        if error is not None and not isinstance(error, BuildCancelled):
-            raise error
+            work.stop.set()
+    errors = [error for future in begun.values() if (error := future.exception())]
+    for error in sorted(errors, key=lambda error: isinstance(error, BuildCancelled)):
+        raise error
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ class _Work:
     client: docker.DockerClient
     logs: Path
     report: Callable[[Progress], None]
-    cancelled: Event = field(default_factory=Event)
+    stop: Event
 
     def run(self, step: Step, needs: "Future[None] | None") -> None:
         """Build one step once its parent is there.
@@ -167,7 +169,7 @@ class _Work:
         if needs is not None:
             needs.result()
         log_file = self.logs / f"{step.name.replace(' ', '-')}.log"
-        with BuildLog(log_file, self.cancelled.is_set) as log:
+        with BuildLog(log_file, self.stop.is_set) as log:
             log.check()
             try:
                 self._make(step, log)

@@ -23,8 +23,8 @@ UID = GID = 2000
 class Container:
     """A started container; an agent can be attached to it any number of times."""
 
-    def __init__(self, api: Any, container_id: str) -> None:
-        self._api = api
+    def __init__(self, client: docker.DockerClient, container_id: str) -> None:
+        self._api: Any = client.api
         self.id = container_id
 
     def open_socket(self) -> socket.socket:
@@ -41,7 +41,8 @@ class Container:
         return agent
 
 
-def _create(api: Any, image: str, options: dict[str, Any]) -> str:
+def _create(client: docker.DockerClient, image: str, options: dict[str, Any]) -> str:
+    api: Any = client.api
     host: dict[str, Any] = {
         "binds": {str(built().parent): {"bind": "/.unsandbox", "mode": "ro"}},
         "network_mode": "none",
@@ -75,7 +76,7 @@ def running_container(
 ) -> Iterator[Container]:
     """A container whose PID 1 is the agent built from this source tree."""
     api: Any = client.api
-    container = Container(api, _create(api, image, options))
+    container = Container(client, _create(client, image, options))
     try:
         api.start(container.id)
         yield container

@@ -3,19 +3,42 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import cast
+from typing import Any, ParamSpec, cast
 
-from emulator.sandbox.agent import Agent
+from emulator.sandbox.agent import Agent, Spawn
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "runtimes" / "agent"
 BUILD = REPOSITORY / ".build" / "agent"
 UID, GID = os.geteuid(), os.getegid()
 """Who runs the tests: without root, an agent can start programs as nobody else."""
+SCENARIO_SECONDS = 60
+
+P = ParamSpec("P")
+
+
+def scenario(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
+    """An asynchronous test, run in a loop of its own and not for ever."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        async def bounded() -> None:
+            async with asyncio.timeout(SCENARIO_SECONDS):
+                await test(*args, **kwargs)
+
+        asyncio.run(bounded())
+
+    return run
+
+
+def shell(script: str, **more: Any) -> Spawn:  # noqa: ANN401 - whatever Spawn takes
+    """A shell script to run as whoever runs the tests."""
+    usual: dict[str, Any] = {"env": {"PATH": "/usr/bin:/bin"}, "output_limit": 1 << 20}
+    return Spawn(argv=["sh", "-c", script], **{**usual, "uid": UID, "gid": GID, **more})
 
 
 @cache
@@ -52,10 +75,15 @@ class PipeProtocol(asyncio.SubprocessProtocol):
 
 
 @asynccontextmanager
-async def raw_agent(target: str = "agent") -> AsyncIterator[PipeProtocol]:
-    """An agent's process, its stdin and stdout held by an `Agent` that has said nothing yet."""
+async def raw_agent(target: str = "sanitize") -> AsyncIterator[PipeProtocol]:
+    """An agent's process, its stdin and stdout held by an `Agent` that has said nothing yet.
+
+    When its stdin ends it must end too, well and without a word of complaint.
+    """
     loop = asyncio.get_running_loop()
-    transport, protocol = await loop.subprocess_exec(PipeProtocol, str(built(target)))
+    # The leak check traces the process, which only root may do to one that protects itself.
+    env = {"ASAN_OPTIONS": f"detect_leaks={int(UID == 0)}"}
+    transport, protocol = await loop.subprocess_exec(PipeProtocol, str(built(target)), env=env)
     try:
         yield protocol
     finally:
@@ -66,10 +94,11 @@ async def raw_agent(target: str = "agent") -> AsyncIterator[PipeProtocol]:
         finally:
             transport.close()
     assert protocol.complaint == b""
+    assert transport.get_returncode() == 0
 
 
 @asynccontextmanager
-async def running_agent(target: str = "agent") -> AsyncIterator[Agent]:
+async def running_agent(target: str = "sanitize") -> AsyncIterator[Agent]:
     """An agent ready for requests."""
     async with raw_agent(target) as protocol:
         await protocol.agent.hello()

@@ -4,6 +4,7 @@ import secrets
 import shutil
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from docker.errors import APIError, NotFound
 
 from emulator.paths import RUNTIMES
 from emulator.sandbox.build_context import EXTRA_CA, BuildContext
+from emulator.sandbox.build_log import BuildCancelled
 from emulator.sandbox.build_targets import AgentVolume, DebianImage, DockerfileImage, Target
 from emulator.sandbox.engine import AGENT_MOUNT, LABEL
 from emulator.sandbox.images import BuildFailed, Images, Progress, build, plan
@@ -192,6 +194,46 @@ def test_a_failure_cancels_the_builds_beside_it(
     with pytest.raises(BuildFailed, match=failing.name):
         build(client, plan(client, [endless, failing]), tmp_path, lambda _: None)
     assert "going on" in (tmp_path / f"{endless.name}.log").read_text()
+
+
+def test_a_build_ends_when_it_is_told_to_stop(
+    client: docker.DockerClient, base: DockerfileImage, folder: Folder, tmp_path: Path
+) -> None:
+    endless = DockerfileImage.of(
+        folder("ARG BASE", "FROM ${BASE}", "RUN while :; do echo going on; sleep 0.1; done"), base
+    )
+    child = DockerfileImage.of(folder("ARG BASE", "FROM ${BASE}"), endless)
+    stop = threading.Event()
+    begun: list[str] = []
+
+    def report(progress: Progress) -> None:
+        begun.append(progress.step.name)
+        threading.Timer(0.5, stop.set).start()
+
+    with pytest.raises(BuildCancelled):
+        build(client, plan(client, [child]), tmp_path, report, stop)
+    assert begun == [endless.name]
+
+
+def test_a_silent_mmdebstrap_ends_when_it_is_told_to_stop(
+    client: docker.DockerClient,
+    nowhere: DebianImage,
+    mmdebstrap: Callable[[str], None],
+    tmp_path: Path,
+) -> None:
+    mmdebstrap("exec sleep 250")
+    stop = threading.Event()
+    started = time.monotonic()
+    with pytest.raises(BuildCancelled):
+        build(
+            client,
+            plan(client, [nowhere]),
+            tmp_path / "logs",
+            lambda _: threading.Timer(0.5, stop.set).start(),
+            stop,
+        )
+    assert time.monotonic() - started < 60
+    assert not nowhere.exists(client)
 
 
 def test_an_error_that_is_no_build_error_is_not_swallowed(

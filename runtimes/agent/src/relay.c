@@ -150,6 +150,9 @@ static void relay_receive(struct agent *agent, struct channel *channel)
     ssize_t got = recv(relay->fd, outbox_payload(&agent->outbox), channel_allowance(channel), 0);
     if (got > 0) {
         channel_send_data(agent, channel, STREAM_OUT, (uint32_t)got);
+    } else if (got == 0 && relay->inbox.broken) {
+        /* The failed write has used up the socket's error; what came before it was read first. */
+        channel_fail(agent, channel, ECONNRESET, strerror(ECONNRESET));
     } else if (got == 0) {
         relay->output_ended = true;
         channel_send_eof(agent, channel, STREAM_OUT);

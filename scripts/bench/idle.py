@@ -1,0 +1,63 @@
+"""How soon the emulator is ready, and what it keeps of the machine's memory when it only waits."""
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from emulator.sandbox.engine import LABEL
+from scripts.bench.bench import Bench
+from scripts.bench.connection import Connection
+from scripts.bench.emulator_process import emulator_process
+from scripts.bench.report import Row, Sample
+
+STARTS = 5
+SETTLED_SECONDS = 5
+"""How long the emulator may take to fill its pool and come to rest."""
+MB = 1e6
+
+
+def start(_bench: Bench) -> list[Row]:
+    """From the process's start to `Ready.`, with the settings that people have."""
+    seconds = []
+    for _ in range(STARTS):
+        with emulator_process() as emulator:
+            seconds.append(emulator.ready_seconds)
+    sample = Sample("start", "s", seconds)
+    return [Row("start", "start to ready, images present, p50", sample.p50, "s", (sample,))]
+
+
+def memory(bench: Bench) -> list[Row]:
+    """What an idle emulator holds, and what each of its waiting containers does."""
+    with emulator_process() as emulator:
+        time.sleep(SETTLED_SECONDS)
+        process = Sample("PSS", "MB", [_pss(emulator.pid) / MB])
+        with Connection(emulator.api) as connection:
+            pool = connection.get("/pools").document["pools"][0]["id"]
+        containers = Sample("containers", "MB", _containers(bench, pool.partition("@")[2]))
+    return [
+        Row("memory-emulator", "idle emulator", process.p50, "MB", (process,)),
+        Row("memory-container", "warm container, p50", containers.p50, "MB", (containers,)),
+    ]
+
+
+def _pss(pid: int) -> int:
+    """Bytes of a process's memory, its part of what is shared with others included."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
+    if found is None:
+        raise RuntimeError("this kernel does not tell the Pss of a process")
+    return int(found[1]) * 1024
+
+
+def _containers(bench: Bench, instance: str) -> list[float]:
+    api: Any = bench.engine.client.api
+    found = api.containers(quiet=True, filters={"label": f"{LABEL}={instance}"})
+    statistics = [api.stats(it["Id"], stream=False, one_shot=True) for it in found]
+    return [_held(it["memory_stats"]) / MB for it in statistics]
+
+
+def _held(memory: dict[str, Any]) -> int:
+    """Bytes that a control group holds beside page cache, which versions 1 and 2 name in turn."""
+    counts = memory["stats"]
+    return int(memory["usage"] - counts.get("cache", counts.get("file", 0)))

@@ -1,0 +1,86 @@
+"""Containers with no emulator in between: what the emulator's figures are held against."""
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from docker.types import LogConfig
+
+from emulator.sandbox.frames import Demultiplexer
+from emulator.sandbox.runtimes import Runtime
+from scripts.bench.bench import Bench
+
+LABEL = "com.unsandbox.emulator.bench"
+PIECE = 65_536
+SILENT_SECONDS = 120
+
+
+class Streams:
+    """The standard streams of a container, as Docker attaches them."""
+
+    def __init__(self, attached: socket.socket) -> None:
+        self._attached = attached
+        self._stdout, self._stderr = bytearray(), bytearray()
+        self._docker = Demultiplexer(self._stdout.extend, self._stderr.extend)
+
+    def send(self, data: bytes) -> None:
+        self._attached.sendall(data)
+
+    def line(self) -> str:
+        """The next line of stdout."""
+        while b"\n" not in self._stdout:
+            self._receive()
+        line, _, self._stdout[:] = self._stdout.partition(b"\n")
+        return line.decode()
+
+    def skip(self, count: int) -> None:
+        """Receive `count` bytes of stdout and keep none of them."""
+        while count > 0:
+            if not self._stdout:
+                self._receive()
+            count -= len(self._stdout)
+            self._stdout.clear()
+
+    def _receive(self) -> None:
+        data = self._attached.recv(PIECE)
+        if not data:
+            raise RuntimeError(f"a plain container ended early: {self._stderr.decode()}")
+        self._docker.feed(data)
+
+
+@contextmanager
+def plain_container(bench: Bench, runtime: Runtime, command: Sequence[str]) -> Iterator[Streams]:
+    """`command` in the runtime's image for the block; no network, no log, no limits."""
+    api: Any = bench.engine.client.api
+    container_id = api.create_container(
+        bench.images.image(runtime.name).reference,
+        entrypoint=list(command[:1]),
+        command=list(command[1:]),
+        environment=runtime.environment,
+        stdin_open=True,
+        labels={LABEL: ""},
+        host_config=api.create_host_config(
+            network_mode="none",
+            log_config=LogConfig(type=LogConfig.types.NONE),
+            tmpfs={"/tmp": "exec,mode=1777"},  # noqa: S108 - inside the container
+        ),
+    )["Id"]
+    try:
+        with _attached(api, container_id) as attached:
+            api.start(container_id)
+            yield Streams(attached)
+    finally:
+        api.remove_container(container_id, force=True, v=True)
+
+
+def _attached(api: Any, container_id: str) -> socket.socket:  # noqa: ANN401 - docker's own client
+    params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+    stream = api.attach_socket(container_id, params=params)
+    try:
+        attached = socket.socket(fileno=os.dup(stream.fileno()))
+    finally:
+        stream._response.close()  # noqa: SLF001 - closing the stream leaves its socket open
+    attached.settimeout(SILENT_SECONDS)
+    return attached

@@ -1,0 +1,70 @@
+"""Programs on a terminal."""
+
+import asyncio
+import signal
+
+from emulator.sandbox.agent import Process, Scope
+from tests.sandbox.agent_process import running_agent, scenario, shell
+
+
+async def output_until(process: Process, text: bytes) -> bytes:
+    seen = b""
+    async for _, data in process.output():
+        seen += data
+        if text in seen:
+            break
+    return seen
+
+
+@scenario
+async def test_a_terminal_has_a_size_and_is_the_controlling_one() -> None:
+    async with running_agent() as agent:
+        process = agent.spawn(
+            shell("stty size; test -t 0 && test -t 2 && tty </dev/tty", pty=(132, 43))
+        )
+        seen = (await process.collect()).stdout
+    assert seen.startswith(b"43 132\r\n/dev/")
+
+
+@scenario
+async def test_resizing_tells_the_program() -> None:
+    async with running_agent() as agent:
+        script = "trap 'stty size; exit' WINCH; echo up; while :; do sleep 0.05; done"
+        process = agent.spawn(shell(script, pty=(80, 24)))
+        await output_until(process, b"up")
+        process.resize(100, 50)
+        assert b"50 100" in await output_until(process, b"50 100")
+
+
+@scenario
+async def test_keys_are_echoed_and_interrupt() -> None:
+    async with running_agent() as agent:
+        process = agent.spawn(
+            shell("trap 'echo caught' INT; cat; echo over; sleep 60", pty=(80, 24))
+        )
+        await process.write(b"hello\r")
+        assert b"hello\r\nhello\r\n" in await output_until(process, b"hello\r\nhello\r\n")
+        await process.write(b"\x03")
+        assert b"over" in await output_until(process, b"over")
+        process.signal(signal.SIGKILL, Scope.FOREGROUND)
+        assert (await process.wait()).signal == signal.SIGKILL
+
+
+@scenario
+async def test_the_end_of_input_is_a_character() -> None:
+    async with running_agent() as agent:
+        process = agent.spawn(shell("cat; echo over", pty=(80, 24)))
+        await process.write(b"line\r")
+        await output_until(process, b"line\r\nline\r\n")
+        process.write_eof()
+        assert b"over" in await output_until(process, b"over")
+        assert (await process.wait()).code == 0
+
+
+@scenario
+async def test_a_flooding_terminal_stalls_nobody_else() -> None:
+    async with running_agent() as agent:
+        flood = agent.spawn(shell("yes", pty=(80, 24), output_limit=None))
+        await asyncio.sleep(0.1)
+        assert (await agent.spawn(shell("echo hi")).collect()).stdout == b"hi\n"
+        flood.close()
