@@ -23,7 +23,7 @@ check: venv-dev ## lint, formatting, types
 
 bench: venv docker ## measure against the bars; exit status 3 when one is missed
 	@$(BIN)/unsandbox-emulator runtimes build
-	@$(BIN)/python scripts/bench.py $(ARGS)
+	@$(BIN)/python -m scripts.bench $(ARGS)
 
 image: venv docker ## build the emulator's own image, for docker-compose.yml
 	@$(BIN)/python -m scripts.build_image

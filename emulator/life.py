@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import docker
 from sqlalchemy import insert, select
@@ -17,9 +18,10 @@ from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
 from emulator.paths import RUNTIMES, SPEC
 from emulator.readiness import Readiness
+from emulator.sandbox.build_log import BuildCancelled
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.execution import Executor
-from emulator.sandbox.images import Images, build
+from emulator.sandbox.images import BuildFailed, Images, build
 from emulator.sandbox.limits import MIB, Budget, machine_memory
 from emulator.sandbox.pool import Pool
 from emulator.sandbox.runtimes import Catalogue, Runtime
@@ -115,23 +117,47 @@ async def prepare(emulator: Emulator, report: Report) -> None:
     if leftovers:
         report(f"Removed {leftovers} containers that an earlier run left behind.")
     emulator.readiness.block("start", "images are being built")
-    await asyncio.to_thread(
-        build_missing, emulator.engine, emulator.images, runtimes, emulator.settings, report
-    )
+    await _build(emulator, runtimes, report)
     for runtime in runtimes:
         emulator.pool.warm(runtime, NETWORK_MODE)
     emulator.readiness.clear("start")
 
 
+async def _build(emulator: Emulator, runtimes: list[Runtime], report: Report) -> None:
+    """`build_missing` in a thread, which ends with its caller."""
+    stop = threading.Event()
+    engine, images, settings = emulator.engine, emulator.images, emulator.settings
+    work = asyncio.create_task(
+        asyncio.to_thread(build_missing, engine, images, runtimes, settings, report, stop)
+    )
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        stop.set()
+        with suppress(BuildCancelled, BuildFailed):
+            await work
+        raise
+
+
 def build_missing(
-    engine: Engine, images: Images, runtimes: list[Runtime], settings: Settings, report: Report
+    engine: Engine,
+    images: Images,
+    runtimes: list[Runtime],
+    settings: Settings,
+    report: Report,
+    stop: threading.Event | None = None,
 ) -> None:
-    """Build what running programs of `runtimes` takes; raises BuildFailed."""
+    """Build what running programs of `runtimes` takes.
+
+    Raises:
+        BuildFailed: a step failed.
+        BuildCancelled: `stop` was set.
+    """
     steps = images.plan(runtimes)
     missing = [step.name for step in steps if not step.present]
     if missing:
         report(f"Building {len(missing)} of {len(steps)} images: {', '.join(missing)}")
-    build(engine.client, steps, settings.data_dir / "logs", lambda event: report(str(event)))
+    build(engine.client, steps, settings.data_dir / "logs", lambda event: report(str(event)), stop)
 
 
 async def housekeeping(emulator: Emulator) -> None:

@@ -15,6 +15,9 @@ GRACE_SECONDS = 5
 """How long requests may take to end once the emulator is told to stop."""
 
 
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is told instead
+
+
 class _Server(uvicorn.Server):
     """Leaves signals to `up`, which has two of these to end, and tells when it listens."""
 
@@ -45,8 +48,9 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def address(listener: socket.socket) -> str:
-    """`http://HOST:PORT` of a bound socket."""
+    """`http://HOST:PORT` that reaches a bound socket from this machine."""
     host, port = listener.getsockname()[:2]
+    host = _EVERY_ADDRESS.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

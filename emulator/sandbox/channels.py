@@ -16,11 +16,13 @@ from emulator.sandbox.agent_errors import (
     ProtocolViolation,
     Refused,
 )
-from emulator.sandbox.frames import PAYLOAD_MAX, Fields, Frame, StreamId, Tag, Type
+from emulator.sandbox.frames import PAYLOAD_MAX, WINDOW, Fields, Frame, StreamId, Tag, Type
 
 T = TypeVar("T")
 Sink = Callable[[StreamId, bytes], None]
 
+_SMALL: Final = 4096
+_MANY: Final = 1024
 _TERMINAL: Final = {Type.EXIT, Type.ERROR, Type.CLOSE, Type.REPORT}
 
 
@@ -201,11 +203,15 @@ class Channel(Generic[T]):
 
 
 class Inlet:
-    """Received pieces in the order of their coming, at most one window of them, for one reader."""
+    """Received pieces in the order of their coming, at most one window of them, for one reader.
+
+    A program that writes byte by byte would cost a hundred bytes for each: small pieces grow, and
+    of very many only the order within their own stream is kept.
+    """
 
     def __init__(self, used: Callable[[int], None]) -> None:
         self._used = used
-        self._pieces: deque[tuple[StreamId, bytes]] = deque()
+        self._pieces: deque[tuple[StreamId, bytes | bytearray]] = deque()
         self._arrival = asyncio.Event()
         self._ended = False
         self._sink: Sink | None = None
@@ -215,8 +221,20 @@ class Inlet:
             self._sink(stream, data)
             self._used(len(data))
             return
-        self._pieces.append((stream, data))
+        growing = self._growing(stream)
+        if growing is not None:
+            growing += data
+        else:
+            self._pieces.append((stream, bytearray(data) if len(data) < _SMALL else data))
         self._arrival.set()
+
+    def _growing(self, stream: StreamId) -> bytearray | None:
+        """The piece that more bytes of this stream may go to: its last one, if that is small."""
+        for back in range(1, 1 + min(len(self._pieces), 2 if len(self._pieces) > _MANY else 1)):
+            of, piece = self._pieces[-back]
+            if of == stream:
+                return piece if isinstance(piece, bytearray) and len(piece) < WINDOW else None
+        return None
 
     def end(self) -> None:
         self._ended = True
@@ -227,7 +245,7 @@ class Inlet:
         self._sink = sink
         while self._pieces:
             stream, data = self._pieces.popleft()
-            sink(stream, data)
+            sink(stream, bytes(data))
             self._used(len(data))
 
     async def get(self) -> tuple[StreamId, bytes] | None:
@@ -239,7 +257,7 @@ class Inlet:
             await self._arrival.wait()
         stream, data = self._pieces.popleft()
         self._used(len(data))
-        return stream, data
+        return stream, bytes(data)
 
     async def __aiter__(self) -> AsyncIterator[tuple[StreamId, bytes]]:
         while (piece := await self.get()) is not None:

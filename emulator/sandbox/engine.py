@@ -2,15 +2,17 @@
 
 import asyncio
 import os
+import secrets
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import docker
 import requests
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, DockerException
 from docker.types import LogConfig
 
 from emulator.sandbox.limits import Limits
@@ -22,6 +24,8 @@ AGENT_MOUNT = "/.unsandbox"
 AGENT_PATH = f"{AGENT_MOUNT}/agent"
 AGENT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID"]
 """What the agent needs to hand files and processes to a run's user; the run itself has none."""
+
+_ENGINE_FAULTS = (DockerException, requests.RequestException, OSError)
 
 T = TypeVar("T")
 
@@ -56,6 +60,7 @@ class Engine:
         self._api: Any = client.api
         self.client = client
         self.instance = instance
+        self._overdue: set[str] = set()
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="engine")
 
     def close(self) -> None:
@@ -71,7 +76,10 @@ class Engine:
         return await self._call(lambda: self._start(spec))
 
     async def remove(self, container_id: str) -> None:
-        """Kill and remove; a container that is gone already is fine."""
+        """Kill and remove; a container that is gone already is fine.
+
+        When the engine is away it is removed after the next start.
+        """
         await self._call(lambda: self._remove(container_id))
 
     async def resize(self, container_id: str, limits: Limits) -> None:
@@ -100,12 +108,27 @@ class Engine:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._threads, function)
-        except (DockerException, requests.RequestException, OSError) as error:
+        except _ENGINE_FAULTS as error:
             raise EngineError(str(error)) from error
 
     def _start(self, spec: ContainerSpec) -> Started:
-        container_id: str = self._api.create_container(
+        """The name is ours, so that it can be removed even when no answer tells its id."""
+        name = f"unsandbox-{spec.runtime}-{secrets.token_hex(8)}"
+        with ExitStack() as undo:
+            undo.callback(self._remove_or_later, name)
+            container_id = self._create(name, spec)
+            attached = self._attach(container_id)
+            undo.callback(attached.close)
+            self._api.start(container_id)
+            undo.pop_all()
+        for overdue in list(self._overdue):
+            self._remove_or_later(overdue)
+        return Started(container_id, attached)
+
+    def _create(self, name: str, spec: ContainerSpec) -> str:
+        created = self._api.create_container(
             spec.image,
+            name=name,
             entrypoint=[AGENT_PATH],
             command=[],
             user="0:0",
@@ -115,14 +138,8 @@ class Engine:
             labels={LABEL: self.instance, f"{LABEL}.runtime": spec.runtime},
             environment={},
             host_config=self._host_config(spec),
-        )["Id"]
-        try:
-            attached = self._attach(container_id)
-            self._api.start(container_id)
-        except BaseException:
-            self._remove(container_id)
-            raise
-        return Started(container_id, attached)
+        )
+        return str(created["Id"])
 
     def _host_config(self, spec: ContainerSpec) -> Any:  # noqa: ANN401 - docker's own dict
         limits = spec.limits
@@ -134,8 +151,8 @@ class Engine:
             cap_add=AGENT_CAPABILITIES,
             security_opt=["no-new-privileges"],
             log_config=LogConfig(type=LogConfig.types.NONE),
-            tmpfs={"/tmp": limits.tmpfs_options},  # noqa: S108 - inside the sandbox
-            shm_size=limits.shm_bytes,
+            tmpfs=limits.tmpfs,
+            sysctls=limits.sysctls,
             pids_limit=limits.pids,
             cpu_period=limits.cpu_period,
             cpu_quota=limits.cpu_quota,
@@ -158,11 +175,17 @@ class Engine:
         attached.setblocking(False)
         return attached
 
-    def _remove(self, container_id: str) -> None:
+    def _remove(self, container: str) -> None:
+        self._overdue.add(container)
         try:
-            self._api.remove_container(container_id, force=True, v=True)
-        except NotFound:
-            return
+            self._api.remove_container(container, force=True, v=True)
         except APIError as error:
-            if error.status_code != requests.codes.conflict:  # its removal is under way
+            gone_or_going = (requests.codes.not_found, requests.codes.conflict)
+            if error.status_code not in gone_or_going:
                 raise
+        self._overdue.discard(container)
+
+    def _remove_or_later(self, container: str) -> None:
+        """What fails now, as the engine is away, is tried again after the next start."""
+        with suppress(*_ENGINE_FAULTS):
+            self._remove(container)

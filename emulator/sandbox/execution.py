@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 
 from emulator.clock import Clock
-from emulator.errors import NoCapacity, SandboxFailed
+from emulator.errors import BadRequest, NoCapacity, SandboxFailed
 from emulator.sandbox.agent import (
     AgentError,
     AgentLost,
@@ -20,6 +20,7 @@ from emulator.sandbox.agent import (
     FileRefused,
     Process,
     Spawn,
+    SpawnFailed,
 )
 from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.frames import WINDOW
@@ -44,8 +45,17 @@ T = TypeVar("T")
 MAX_ARTIFACTS = 100
 MAX_ARTIFACT_BYTES = 32 * 1024 * 1024
 MAX_OPEN_FILES = 4096
+_SHELL_CODES = {
+    errno.ENOENT: 127,
+    **dict.fromkeys(
+        (errno.EACCES, errno.E2BIG, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG),
+        126,
+    ),
+}
+"""Exit codes of programs that could not be started, by why."""
+
 GRACE_SECONDS = 10
-"""How long the agent may take for what is quick: killing, reading artifacts."""
+"""How long the agent may take for what is quick: taking files, killing, reading artifacts."""
 
 _DIRECTORIES = (CODE_DIRECTORY, INPUT_DIRECTORY, ARTIFACTS_DIRECTORY)
 
@@ -126,24 +136,34 @@ class _Run:
         at_once = all(len(file.content) <= WINDOW for file in self._program.input_files)
         at_once = at_once and len(self._program.code) <= WINDOW
         with self._agent.pipeline():
-            files, links = self._write_files(), self._make_links()
+            own, sent, links = self._write_own_files(), self._write_input(), self._make_links()
             process = self._spawn(command) if at_once else None
-        await asyncio.gather(*files)
-        for refused in await asyncio.gather(*links, return_exceptions=True):
-            if isinstance(refused, BaseException) and not _exists(refused):
-                raise refused
+        await self._quickly(asyncio.gather(*own))
+        await self._quickly(_accepted(sent))
+        await self._quickly(_made_or_there(links))
         return process or self._spawn(command)
 
-    def _write_files(self) -> list[Awaitable[None]]:
-        """The directories that every program finds, its source, and what was sent along."""
-        uid, write = self._uid, self._agent.write_file
+    def _write_own_files(self) -> list[Awaitable[None]]:
+        """The directories that every program finds, and its source."""
+        uid = self._uid
         return [
             *(self._agent.make_directory(path, uid=uid, gid=uid) for path in _DIRECTORIES),
-            write(self._program.runtime.source_path, self._program.code, uid=uid, gid=uid),
-            *(
-                write(f"{INPUT_DIRECTORY}/{file.path}", file.content, uid=uid, gid=uid, mode=0o755)
-                for file in self._program.input_files
+            self._agent.write_file(
+                self._program.runtime.source_path, self._program.code, uid=uid, gid=uid
             ),
+        ]
+
+    def _write_input(self) -> list[Awaitable[None]]:
+        """What was sent along, in the order of the request."""
+        return [
+            self._agent.write_file(
+                f"{INPUT_DIRECTORY}/{file.path}",
+                file.content,
+                uid=self._uid,
+                gid=self._uid,
+                mode=0o755,
+            )
+            for file in self._program.input_files
         ]
 
     def _make_links(self) -> list[Awaitable[None]]:
@@ -185,6 +205,8 @@ class _Run:
             self._agent.signal_all(signal.SIGKILL)
             collected = await self._quickly(process.collect())
             return _outcome(collected, timed_out=True)
+        except SpawnFailed as error:
+            return _not_started(error)
         return _outcome(collected, timed_out=False)
 
     async def _artifacts(self) -> tuple[Artifact, ...]:
@@ -219,8 +241,21 @@ class _Run:
             raise AgentLost(f"the sandbox did not answer for {GRACE_SECONDS} seconds") from None
 
 
-def _exists(refused: BaseException) -> bool:
-    return isinstance(refused, FileRefused) and refused.errno == errno.EEXIST
+async def _accepted(files: list[Awaitable[None]]) -> None:
+    """Raise BadRequest for the first input file whose name the sandbox cannot have."""
+    for number, refused in enumerate(await asyncio.gather(*files, return_exceptions=True)):
+        if isinstance(refused, FileRefused):
+            raise BadRequest(f"input_files[{number}].filename: {refused.text}")
+        if refused is not None:
+            raise refused
+
+
+async def _made_or_there(links: list[Awaitable[None]]) -> None:
+    for refused in await asyncio.gather(*links, return_exceptions=True):
+        if isinstance(refused, FileRefused) and refused.errno == errno.EEXIST:
+            continue
+        if refused is not None:
+            raise refused
 
 
 def _rlimits(program: Program) -> dict[int, tuple[int, int]]:
@@ -231,6 +266,14 @@ def _rlimits(program: Program) -> dict[int, tuple[int, int]]:
         resource.RLIMIT_NOFILE: (MAX_OPEN_FILES, MAX_OPEN_FILES),
         resource.RLIMIT_CORE: (0, 0),
     }
+
+
+def _not_started(error: SpawnFailed) -> Outcome:
+    """What a shell says of a command that cannot be run: `env` may have another PATH in it."""
+    code = _SHELL_CODES.get(error.errno)
+    if code is None:
+        raise error
+    return Outcome(Ending.EXITED, code, Stream(), Stream(f"{error.text}\n".encode()))
 
 
 def _outcome(collected: Collected, *, timed_out: bool) -> Outcome:

@@ -11,6 +11,8 @@ MIB = 1024 * 1024
 MEMORY_PER_VCPU = 2048 * MIB
 MAX_VCPU = 8
 _CPU_PERIOD = 100_000
+_PAGE = 4096
+"""The smallest page there is: with larger ones the bound is wider, still far from the memory's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Limits:
     pids: int = 256
     shm_bytes: int = 64 * MIB
     tmp_bytes: int = 512 * MIB
-    tmp_inodes: int = 65_536
+    inodes: int = 65_536
 
     @classmethod
     def for_vcpu(cls, vcpu: int, memory_budget: int) -> "Limits":
@@ -39,9 +41,22 @@ class Limits:
         )
 
     @property
-    def tmpfs_options(self) -> str:
-        """Mount options of /tmp: programs are compiled and run there, so `exec`."""
-        return f"rw,exec,nosuid,nodev,mode=1777,size={self.tmp_bytes},nr_inodes={self.tmp_inodes}"
+    def tmpfs(self) -> dict[str, str]:
+        """Every place that can be written to, with its mount options.
+
+        Programs are compiled and run in /tmp, so `exec`. Inodes are kernel memory, so they are
+        bounded too.
+        """
+        common = f"rw,nosuid,nodev,mode=1777,nr_inodes={self.inodes}"
+        return {
+            "/tmp": f"{common},exec,size={self.tmp_bytes}",  # noqa: S108 - inside the sandbox
+            "/dev/shm": f"{common},noexec,size={self.shm_bytes}",  # noqa: S108
+        }
+
+    @property
+    def sysctls(self) -> dict[str, str]:
+        """System V shared memory lies in no mount and outlives its processes."""
+        return {"kernel.shmall": str(self.shm_bytes // _PAGE)}
 
 
 def machine_memory() -> int:

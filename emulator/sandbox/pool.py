@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 
 from emulator.sandbox.agent import Agent, AgentError
 from emulator.sandbox.engine import EngineError
@@ -14,7 +15,7 @@ from emulator.sandbox.runtimes import Runtime
 logger = logging.getLogger(__name__)
 
 FIRST_UID, LAST_UID = 2000, 2063
-"""Users that runs get in turn: per-user kernel limits of one run do not touch the next."""
+"""Users that runs get, so that what the kernel counts for each user is each run's own."""
 
 REFILL_SECONDS = 0.25
 """How long a replacement waits while there are others, so as not to slow the run it follows."""
@@ -75,6 +76,21 @@ class _Shelf:
         return self.target + waiting - len(self.idle) - self.starting
 
 
+class _Users:
+    """Two containers have the same user only when there are more of them than users."""
+
+    def __init__(self) -> None:
+        self._free = deque(range(FIRST_UID, LAST_UID + 1))
+        self._shared = cycle(range(FIRST_UID, LAST_UID + 1))
+
+    def take(self) -> int:
+        return self._free.popleft() if self._free else next(self._shared)
+
+    def give_back(self, uid: int) -> None:
+        if uid not in self._free:
+            self._free.append(uid)
+
+
 class Pool:
     """Keeps shelves of warm containers filled; a context manager that leaves none behind."""
 
@@ -85,7 +101,7 @@ class Pool:
         self._starts = asyncio.Semaphore(concurrency)
         self._shelves: dict[tuple[str, str], _Shelf] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._next_uid = FIRST_UID
+        self._users = _Users()
         self._closed = asyncio.Event()
 
     def warm(self, runtime: Runtime, network_mode: str) -> None:
@@ -177,10 +193,7 @@ class Pool:
     def _fill(self, shelf: _Shelf) -> None:
         while shelf.missing > 0 and not self._closed.is_set():
             shelf.starting += 1
-            uid, self._next_uid = self._next_uid, self._next_uid + 1
-            if self._next_uid > LAST_UID:
-                self._next_uid = FIRST_UID
-            self._spawn(self._add(shelf, uid))
+            self._spawn(self._add(shelf, self._users.take()))
 
     async def _add(self, shelf: _Shelf, uid: int) -> None:
         try:
@@ -189,6 +202,7 @@ class Pool:
                     return
                 sandbox = await self._start(shelf.runtime, shelf.network_mode, uid)
         except (EngineError, AgentError) as error:
+            self._users.give_back(uid)
             await self._start_failed(shelf, error)
         else:
             shelf.failures, shelf.trouble = 0, None
@@ -241,6 +255,8 @@ class Pool:
             await self._remove(sandbox)
         except EngineError as error:
             logger.warning("cannot remove container %s: %s", sandbox.container_id[:12], error)
+        else:
+            self._users.give_back(sandbox.uid)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

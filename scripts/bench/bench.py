@@ -5,7 +5,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from emulator.life import open_engine
-from emulator.paths import RUNTIMES
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.images import Images
 from emulator.sandbox.runtimes import Catalogue

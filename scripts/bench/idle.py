@@ -15,6 +15,7 @@ STARTS = 5
 SETTLED_SECONDS = 5
 """How long the emulator may take to fill its pool and come to rest."""
 MB = 1e6
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
 def start(_bench: Bench) -> list[Row]:
@@ -43,7 +44,7 @@ def memory(bench: Bench) -> list[Row]:
 
 def _pss(pid: int) -> int:
     """Bytes of a process's memory, its part of what is shared with others included."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    rollup = _text(Path(f"/proc/{pid}/smaps_rollup"))
     found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
     if found is None:
         raise RuntimeError("this kernel does not tell the Pss of a process")
@@ -53,11 +54,24 @@ def _pss(pid: int) -> int:
 def _containers(bench: Bench, instance: str) -> list[float]:
     api: Any = bench.engine.client.api
     found = api.containers(quiet=True, filters={"label": f"{LABEL}={instance}"})
-    statistics = [api.stats(it["Id"], stream=False, one_shot=True) for it in found]
-    return [_held(it["memory_stats"]) / MB for it in statistics]
+    return [_held(api.inspect_container(it["Id"])["State"]["Pid"]) / MB for it in found]
 
 
-def _held(memory: dict[str, Any]) -> int:
-    """Bytes that a control group holds beside page cache, which versions 1 and 2 name in turn."""
-    counts = memory["stats"]
-    return int(memory["usage"] - counts.get("cache", counts.get("file", 0)))
+def _held(pid: int) -> int:
+    """Bytes that a process's control group is charged for, page cache apart."""
+    folder, usage, cache = _memory_group(pid)
+    counts = dict(line.split() for line in _text(folder / "memory.stat").splitlines())
+    return int(_text(folder / usage)) - int(counts[cache])
+
+
+def _memory_group(pid: int) -> tuple[Path, str, str]:
+    """Where the kernel tells a process's memory, and by which names: version 1, else version 2."""
+    lines = (line.split(":", 2) for line in _text(Path(f"/proc/{pid}/cgroup")).splitlines())
+    paths = {controller: path.lstrip("/") for _, controller, path in lines}
+    if "memory" in paths:
+        return CONTROL_GROUPS / "memory" / paths["memory"], "memory.usage_in_bytes", "cache"
+    return CONTROL_GROUPS / paths[""], "memory.current", "file"
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="ascii")

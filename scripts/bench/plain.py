@@ -81,6 +81,6 @@ def _attached(api: Any, container_id: str) -> socket.socket:  # noqa: ANN401 - d
     try:
         attached = socket.socket(fileno=os.dup(stream.fileno()))
     finally:
-        stream._response.close()  # noqa: SLF001 - closing the stream leaves its socket open
+        stream._response.close()
     attached.settimeout(SILENT_SECONDS)
     return attached

@@ -12,7 +12,7 @@ PER_TURN = 100
 
 
 def polling(bench: Bench) -> list[Row]:
-    """Time requests on one kept-alive connection to each server, in turns; the first is no count."""
+    """Time requests on one kept-alive connection to each server; the first turn does not count."""
     runtime = bench.catalogue.available()[0]
     polls: list[float] = []
     answers: list[float] = []

@@ -33,7 +33,7 @@ class Container:
         try:
             return socket.socket(fileno=os.dup(stream.fileno()))
         finally:
-            stream.close()
+            stream._response.close()
 
     async def attach(self) -> Agent:
         agent = await attach(self.open_socket())
@@ -64,6 +64,7 @@ def _create(client: docker.DockerClient, image: str, options: dict[str, Any]) ->
         command=[],
         user="0:0",
         stdin_open=True,
+        detach=True,  # or docker's client asks for stdin to end with the first attachment
         labels={LABEL: ""},
         host_config=api.create_host_config(**{**host, **options}),
     )

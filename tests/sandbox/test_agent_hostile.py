@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from emulator.sandbox import frames
 from emulator.sandbox.agent import Agent, AgentLost, Exit, Listener, Process, Spawn
-from emulator.sandbox.frames import OWN_CHANNELS, PAYLOAD_MAX, WINDOW, Kind, Tag, Type
+from emulator.sandbox.frames import OWN_CHANNELS, PAYLOAD_MAX, WINDOW, Kind, StreamId, Tag, Type
 from tests.sandbox.agent_process import scenario
 
 EPOCH = 77
@@ -233,6 +233,24 @@ async def test_nothing_follows_a_channel_closed_here() -> None:
     assert not hostile.agent.closed.done()
     hostile.say(Type.DATA, PROCESS, bytes(10), 1)
     assert hostile.agent.closed.done()
+    await hostile.end()
+
+
+@scenario
+async def test_output_in_tiny_pieces_takes_no_more_memory() -> None:
+    hostile = Hostile()
+    await hostile.greet()
+    for number in range(20_000):
+        hostile.say(Type.DATA, PROCESS, bytes((number % 256,)), 1 + number % 2)
+    assert len(hostile.process._inlet._pieces) < 2000
+    pieces = hostile.process.output()
+    for stream in StreamId.OUT, StreamId.ERR:
+        hostile.say(Type.EOF, PROCESS, b"", stream)
+    hostile.say(Type.EXIT, PROCESS, frames.number(Tag.CODE, 0))
+    seen = [(stream, data) async for stream, data in pieces]
+    for stream in StreamId.OUT, StreamId.ERR:
+        said = bytes(number % 256 for number in range(20_000) if 1 + number % 2 == stream)
+        assert b"".join(data for of, data in seen if of == stream) == said
     await hostile.end()
 
 

@@ -35,30 +35,34 @@ async def test_a_program_gets_its_environment_and_nothing_else() -> None:
 
 
 @scenario
-async def test_a_program_starts_clean(tmp_path: Path) -> None:
-    """Own session, no descriptors but three, no ignored or blocked signals, no new privileges."""
-    script = (
-        "ls /proc/self/fd; pwd; umask; grep -E '^(Sig(Blk|Ign)|NoNewPrivs|Groups)' /proc/$$/status"
-    )
+async def test_a_program_starts_where_it_should(tmp_path: Path) -> None:
+    """In its directory, in a session of its own, with no descriptors but three."""
+    script = "ls /proc/self/fd; pwd; umask; cut -d' ' -f 5,6 /proc/$$/stat"
     async with running_agent() as agent:
-        process = agent.spawn(shell(f"{script}; cut -d' ' -f 5,6 /proc/$$/stat", cwd=str(tmp_path)))
+        process = agent.spawn(shell(script, cwd=str(tmp_path)))
         pid = await process.started()
-        lines = (await process.collect()).stdout.decode().split("\n")
-    assert lines[:4] == ["0", "1", "2", "3"]  # 3 is the directory that ls reads
-    assert lines[4:6] == [str(tmp_path), "0022"]
-    facts = dict(line.split(":", 1) for line in lines[6:] if ":" in line)
-    assert int(facts["SigBlk"], 16) == int(facts["SigIgn"], 16) == 0
-    assert facts["NoNewPrivs"].strip() == "1"
-    assert lines[-2] == f"{pid} {pid}"
+        lines = (await process.collect()).stdout.decode().splitlines()
+    # 3 is the directory that ls reads
+    assert lines == ["0", "1", "2", "3", str(tmp_path), "0022", f"{pid} {pid}"]
+
+
+@scenario
+async def test_a_program_starts_with_signals_and_privileges_as_they_should_be() -> None:
+    argv = ["grep", "-E", "^(SigBlk|SigIgn|NoNewPrivs)", "/proc/self/status"]
+    async with running_agent() as agent:
+        spawn = Spawn(argv=argv, env={"PATH": "/bin"}, uid=UID, gid=GID, output_limit=1000)
+        done = await agent.spawn(spawn).collect()
+    facts = dict(line.split(":\t", 1) for line in done.stdout.decode().splitlines())
+    assert facts == {"SigBlk": "0" * 16, "SigIgn": "0" * 16, "NoNewPrivs": "1"}
 
 
 @scenario
 async def test_limits_are_set_and_cores_are_off() -> None:
     limits = {resource.RLIMIT_NOFILE: (64, 128), resource.RLIMIT_FSIZE: (1 << 20, 1 << 20)}
     async with running_agent() as agent:
-        script = "ulimit -Sn; ulimit -Hn; ulimit -c; grep size.limit -i /proc/self/limits"
+        script = "ulimit -Sn; ulimit -Hn; ulimit -f; ulimit -c; umask"
         done = await agent.spawn(shell(script, rlimits=limits, umask=0o77)).collect()
-    assert done.stdout.split(b"\n")[:3] == [b"64", b"128", b"0"]
+    assert done.stdout.split() == [b"64", b"128", b"2048", b"0", b"0077"]
 
 
 @pytest.mark.parametrize(

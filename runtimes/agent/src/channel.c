@@ -85,7 +85,9 @@ void channel_finish(struct agent *agent, struct channel *channel, uint8_t type,
 {
     if (channel->finished)
         return;
-    agent_send(agent, type, 0, channel->id, payload);
+    /* Nobody of this epoch knows a detached channel yet. */
+    if (!channel->detached)
+        agent_send(agent, type, 0, channel->id, payload);
     channel->finished = true;
 }
 

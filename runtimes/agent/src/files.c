@@ -3,10 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { DEPTH_MAX = 64 };
+
+void stay_undumpable(void)
+{
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
 
 bool assume_identity(uid_t uid, gid_t gid)
 {
@@ -25,6 +31,7 @@ void resume_identity(void)
     int error = errno;
     setfsuid(geteuid());
     setfsgid(getegid());
+    stay_undumpable();
     errno = error;
 }
 

@@ -8,6 +8,10 @@
 
 #include "bytes.h"
 
+/* Keeps the agent out of reach of ptrace and /proc/PID. To be said again after every change of
+ * identity: the kernel then sets what fs.suid_dumpable says, which need not be 0. */
+void stay_undumpable(void);
+
 /* Does what follows with the file rights of this user alone; false (errno) when it cannot. */
 bool assume_identity(uid_t uid, gid_t gid);
 

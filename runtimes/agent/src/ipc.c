@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "wipe.h"
 
 static const char queues[] = "/dev/mqueue";
@@ -28,7 +29,7 @@ static int remove_messages(int id)
     return msgctl(id, IPC_RMID, NULL);
 }
 
-/* Each list has a heading, then a line an object; its owner stands at `format`'s third place. */
+/* Each list has a heading, then a line an object; `format` takes its id and its owner. */
 static const struct {
     const char *list, *format;
     int (*remove)(int id);
@@ -49,6 +50,7 @@ static void remove_as(uid_t owner, int (*remove)(int), int id)
     remove(id);
     if (setresuid((uid_t)-1, self, (uid_t)-1) < 0)
         _exit(1);
+    stay_undumpable();
 }
 
 /* Goes over one list and removes what it names, or only counts it. */

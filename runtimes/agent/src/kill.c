@@ -29,9 +29,7 @@ int signal_everything(const struct agent *agent, int signo)
         errno = EPERM;
         return -1;
     }
-    if (kill(-1, signo) < 0 && errno != ESRCH)
-        return -1;
-    return 0;
+    return kill(-1, signo);
 }
 
 /* Reaps what has ended; false when there are no children left at all. */
@@ -55,9 +53,28 @@ void reap(struct agent *agent)
     processes_settle(agent);
 }
 
+/* The kernel answers for nothing what /proc answers for a hundred system calls. */
+static bool nobody_left(const struct agent *agent)
+{
+    return signal_everything(agent, 0) < 0 && errno == ESRCH;
+}
+
+static unsigned count_processes(void)
+{
+    DIR *proc = opendir("/proc");
+    if (!proc)
+        return 1;
+    unsigned count = 0;
+    for (struct dirent *entry; (entry = readdir(proc));)
+        if (isdigit((unsigned char)entry->d_name[0]) && atoi(entry->d_name) != getpid())
+            count++;
+    closedir(proc);
+    return count;
+}
+
 unsigned kill_everything(struct agent *agent)
 {
-    if (signal_everything(agent, SIGKILL) < 0)
+    if (signal_everything(agent, SIGKILL) < 0 && errno != ESRCH)
         return 0;
     sigset_t child;
     sigemptyset(&child);
@@ -67,18 +84,5 @@ unsigned kill_everything(struct agent *agent)
         sigtimedwait(&child, NULL, &pause);
         signal_everything(agent, SIGKILL);
     }
-    return processes_left();
-}
-
-unsigned processes_left(void)
-{
-    DIR *proc = opendir("/proc");
-    if (!proc)
-        return 0;
-    unsigned count = 0;
-    for (struct dirent *entry; (entry = readdir(proc));)
-        if (isdigit((unsigned char)entry->d_name[0]) && atoi(entry->d_name) != getpid())
-            count++;
-    closedir(proc);
-    return count;
+    return nobody_left(agent) ? 0 : count_processes();
 }

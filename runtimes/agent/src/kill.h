@@ -12,13 +12,11 @@ void reap(struct agent *agent);
 /* Signals a process group that is known to be ours and alive. */
 int signal_group(pid_t group, int signo);
 
-/* Signals every process in the container but the agent; nothing at all when it is not PID 1. */
+/* Signals every process in the container but the agent, as kill() would; EPERM and nothing at all
+ * when it is not PID 1. */
 int signal_everything(const struct agent *agent, int signo);
 
 /* Kills and reaps everything else in the container; how many could not be killed in time. */
 unsigned kill_everything(struct agent *agent);
-
-/* Processes in this PID namespace besides the agent. */
-unsigned processes_left(void);
 
 #endif

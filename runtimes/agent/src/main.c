@@ -12,6 +12,7 @@
 
 #include "agent.h"
 #include "crc32.h"
+#include "files.h"
 #include "kill.h"
 
 enum { OWN_FDS = 3, STREAM_PIPE_BYTES = 1024 * 1024, EXIT_BAD_START = 70 };
@@ -52,7 +53,8 @@ static bool protect(void)
         setgroups(0, NULL);
     if (!agent.is_init)
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    return chdir("/") == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+    stay_undumpable();
+    return chdir("/") == 0 && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
 
 static bool listen_for_children(void)

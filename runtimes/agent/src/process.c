@@ -41,6 +41,7 @@ static void input_end(struct process *process)
     const uint8_t byte = END_OF_TRANSMISSION;
     ssize_t sent = write(process->input, &byte, 1);
     (void)sent;
+    process->input = -1; /* the terminal itself stays open for its output */
 }
 
 static void process_data(struct agent *agent, struct channel *channel, struct slice bytes)

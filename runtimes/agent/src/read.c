@@ -152,7 +152,9 @@ static bool find_file(struct tree *tree)
         struct level *level = &tree->levels[tree->depth - 1];
         if (looked == ENTRIES_A_TURN)
             return false;
-        if (tree->entries == ENTRIES_MAX || (level->start == level->end && !refill(level))) {
+        bool weary = tree->entries == ENTRIES_MAX;
+        if (weary || (level->start == level->end && !refill(level))) {
+            tree->skipped += weary;
             leave_level(tree);
             continue;
         }

@@ -1,0 +1,187 @@
+"""The agent, its container or the engine goes away: that run is told so, the next one works."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from docker.errors import APIError
+from docker.models.containers import Container
+
+from emulator.sandbox import execution
+from emulator.sandbox.engine import LABEL
+from tests.client import Client
+from tests.engine_proxy import EngineProxy
+from tests.server import Server, running, settings
+
+RUNTIME = "bash"
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    with running(settings(tmp_path, languages=RUNTIME, pool_size="1")) as made:
+        yield made
+
+
+@pytest.fixture
+def own_client(own_server: Server) -> Iterator[Client]:
+    made = Client(own_server.api)
+    yield made
+    made.close()
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+def containers(server: Server, *, everything: bool = False) -> list[Container]:
+    """Those of this server that run, or all of them."""
+    return server.emulator.engine.client.containers.list(
+        all=everything,
+        ignore_removed=True,
+        filters={"label": [f"{LABEL}={server.emulator.engine.instance}"]},
+    )
+
+
+def runs(container: Container, program: str) -> bool:
+    try:
+        rows = container.top()["Processes"]
+    except APIError:  # it ended meanwhile
+        return False
+    return any(program in " ".join(row) for row in rows)
+
+
+def container_running(server: Server, program: str) -> Container:
+    found: list[Container] = []
+
+    def look() -> bool:
+        found[:] = [one for one in containers(server) if runs(one, program)]
+        return bool(found)
+
+    eventually(look)
+    return found[0]
+
+
+def assert_failed(response: httpx.Response) -> None:
+    body = response.json()
+    assert (response.status_code, body["code"]) == (500, "SANDBOX_FAILED")
+    assert body["error"] == "Sandbox failed"
+    assert "running it again may work" in body["details"]
+
+
+def assert_works(client: Client) -> None:
+    assert client.execute(RUNTIME, "echo fine")["stdout"] == "fine\n"
+
+
+def send(client: Client, code: str, ttl: int = 60) -> httpx.Response:
+    own = Client(client.base)
+    try:
+        return own.post("/execute", {"language": RUNTIME, "code": code, "ttl": ttl})
+    finally:
+        own.close()
+
+
+@contextmanager
+def running_program(
+    server: Server, client: Client
+) -> Iterator[tuple[str, "Future[httpx.Response]"]]:
+    """The job of a program that sleeps, and the answer to come."""
+
+    async def jobs() -> list[str]:
+        return server.emulator.jobs.running(client.account)
+
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(send, client, "sleep 4711")
+        container_running(server, "sleep 4711")
+        (job_id,) = server.call(jobs())
+        yield job_id, answer
+
+
+ENDINGS: dict[str, Callable[[Container], object]] = {
+    "killed": Container.kill,
+    "removed": lambda container: container.remove(force=True),
+    "stopped": lambda container: container.stop(timeout=0),
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_a_container_that_goes_away_fails_its_run_alone(
+    own_server: Server, own_client: Client, name: str
+) -> None:
+    with running_program(own_server, own_client) as (job_id, answer):
+        ENDINGS[name](container_running(own_server, "sleep 4711"))
+        assert_failed(answer.result(30))
+    job = own_client.get(f"/jobs/{job_id}").json()
+    assert (job["status"], job["success"]) == ("failed", False)
+    assert "went away" in job["error"]
+    assert_works(own_client)
+
+
+def test_a_container_paused_for_ever_fails_its_run_after_the_ttl(
+    own_server: Server, own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "GRACE_SECONDS", 1)
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(send, own_client, "sleep 4711", ttl=3)
+        paused = container_running(own_server, "sleep 4711")
+        paused.pause()
+        assert_failed(answer.result(30))
+    assert_works(own_client)
+    eventually(lambda: paused.id not in [one.id for one in containers(own_server, everything=True)])
+
+
+def test_a_warm_container_that_was_paused_costs_one_run(
+    own_server: Server, own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "GRACE_SECONDS", 1)
+    (warm,) = containers(own_server)
+    warm.pause()
+    assert_failed(send(own_client, "echo"))
+    assert_works(own_client)
+
+
+def test_warm_containers_that_go_away_are_replaced(own_server: Server, own_client: Client) -> None:
+    before = {one.id for one in containers(own_server)}
+    for one in containers(own_server):
+        one.remove(force=True)
+
+    def replaced() -> bool:
+        now = {one.id for one in containers(own_server)}
+        return len(now) == len(before) and not now & before
+
+    eventually(replaced)
+    assert_works(own_client)
+
+
+def ready(server: Server) -> tuple[int, str]:
+    response = httpx.get(f"{server.admin}/_emulator/ready")
+    return response.status_code, " ".join(response.json()["reasons"])
+
+
+def test_an_engine_that_dies_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EngineProxy(tmp_path / "engine.sock") as engine:
+        monkeypatch.setenv("DOCKER_HOST", engine.url)
+        with running(settings(tmp_path, languages=RUNTIME, pool_size="1")) as server:
+            client = Client(server.api)
+            assert ready(server) == (200, "")
+            before = {one.id for one in containers(server)}
+            with running_program(server, client) as (job_id, answer):
+                engine.cut()
+                assert_failed(answer.result(30))
+            assert client.get(f"/jobs/{job_id}").json()["status"] == "failed"
+            eventually(lambda: ready(server)[0] == 503)
+            assert "bash: no container starts" in ready(server)[1]
+            assert_failed(send(client, "echo"))
+            engine.restore()
+            assert_works(client)
+            eventually(lambda: ready(server) == (200, ""))
+            eventually(lambda: not before & {one.id for one in containers(server, everything=True)})
+            client.close()
