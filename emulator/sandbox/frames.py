@@ -288,10 +288,13 @@ class Demultiplexer:
     """Takes Docker's framing off an attached stream: stdout to one callback, the rest to another.
 
     Docker puts 8 bytes before each piece: the stream's number, three zeros, and a big-endian
-    length. Pieces are passed on as they come; nothing but an incomplete header is kept.
+    length. Pieces are passed on as they come; nothing but an incomplete header is kept. What
+    cannot be such a header raises FrameError: one wrong length would swallow all that follows.
     """
 
-    _PREFIX = struct.Struct(">BxxxI")
+    _PREFIX = struct.Struct(">B3sI")
+    _STREAMS = 3
+    _PIECE_MAX = 16 << 20
 
     def __init__(
         self, stdout: Callable[[memoryview], None], other: Callable[[memoryview], None]
@@ -311,7 +314,9 @@ class Demultiplexer:
         missing = self._PREFIX.size - len(self._prefix)
         self._prefix += view[:missing]
         if len(self._prefix) == self._PREFIX.size:
-            stream, self._left = self._PREFIX.unpack(self._prefix)
+            stream, zeros, self._left = self._PREFIX.unpack(self._prefix)
+            if stream >= self._STREAMS or any(zeros) or self._left > self._PIECE_MAX:
+                raise FrameError("the engine's framing is out of step")
             self._sink = self._sinks.get(stream, self._other)
             self._prefix.clear()
         return view[missing:]

@@ -72,8 +72,10 @@ class _Shelf:
 
     @property
     def missing(self) -> int:
+        """How many to start: one until it stands, so that no shelf waits for others' spares."""
+        kept = self.target if self.served.is_set() else min(self.target, 1)
         waiting = sum(not turn.done() for turn in self.waiting)
-        return self.target + waiting - len(self.idle) - self.starting
+        return kept + waiting - len(self.idle) - self.starting
 
 
 class _Users:

@@ -49,12 +49,19 @@ def _parser(names: list[str]) -> argparse.ArgumentParser:
         epilog=f"Rows: {', '.join(names)}. Exit status {BAR_MISSED} when a bar is missed.",
     )
     parser.add_argument(
-        "--samples", type=int, default=100, metavar="N", help="hello runs of a language (100)"
+        "--samples", type=_count, default=100, metavar="N", help="hello runs of a language (100)"
     )
     parser.add_argument(
         "--only", action="append", choices=names, metavar="ROW", help="measure this row; repeatable"
     )
     return parser
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return count
 
 
 def _measured(bench: Bench, measurement: Measurement) -> list[Row]:

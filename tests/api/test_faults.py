@@ -1,5 +1,6 @@
 """The agent, its container or the engine goes away: that run is told so, the next one works."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,7 @@ import pytest
 from docker.errors import APIError
 from docker.models.containers import Container
 
+from emulator.log import LineFormatter
 from emulator.sandbox import execution
 from emulator.sandbox.engine import LABEL
 from tests.client import Client
@@ -20,13 +22,14 @@ from tests.server import Server, running, settings
 RUNTIME = "bash"
 
 
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[Server]:
-    with running(settings(tmp_path, languages=RUNTIME, pool_size="1")) as made:
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("faults")
+    with running(settings(directory, languages=RUNTIME, pool_size="1")) as made:
         yield made
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_client(own_server: Server) -> Iterator[Client]:
     made = Client(own_server.api)
     yield made
@@ -51,7 +54,7 @@ def containers(server: Server, *, everything: bool = False) -> list[Container]:
 
 def runs(container: Container, program: str) -> bool:
     try:
-        rows = container.top()["Processes"]
+        rows = container.top()["Processes"] or ()
     except APIError:  # it ended meanwhile
         return False
     return any(program in " ".join(row) for row in rows)
@@ -66,6 +69,17 @@ def container_running(server: Server, program: str) -> Container:
 
     eventually(look)
     return found[0]
+
+
+def warm_container(server: Server) -> Container:
+    """The one that waits for the next run, once nothing else is going on."""
+
+    async def settled() -> bool:
+        figures = server.emulator.pool.figures()
+        return (figures.allocated, figures.available, figures.spawning) == (0, 1, 0)
+
+    eventually(lambda: server.call(settled()) and len(containers(server)) == 1)
+    return containers(server)[0]
 
 
 def assert_failed(response: httpx.Response) -> None:
@@ -140,23 +154,35 @@ def test_a_warm_container_that_was_paused_costs_one_run(
     own_server: Server, own_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(execution, "GRACE_SECONDS", 1)
-    (warm,) = containers(own_server)
-    warm.pause()
+    warm_container(own_server).pause()
     assert_failed(send(own_client, "echo"))
     assert_works(own_client)
 
 
-def test_warm_containers_that_go_away_are_replaced(own_server: Server, own_client: Client) -> None:
-    before = {one.id for one in containers(own_server)}
-    for one in containers(own_server):
-        one.remove(force=True)
-
-    def replaced() -> bool:
-        now = {one.id for one in containers(own_server)}
-        return len(now) == len(before) and not now & before
-
-    eventually(replaced)
+def test_a_warm_container_that_goes_away_is_replaced(
+    own_server: Server, own_client: Client
+) -> None:
+    before = warm_container(own_server)
+    before.remove(force=True)
+    eventually(lambda: before.id not in [one.id for one in containers(own_server)])
+    assert warm_container(own_server).id != before.id
     assert_works(own_client)
+
+
+def test_nothing_that_comes_from_outside_forges_the_log(
+    own_server: Server, own_client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="emulator")
+    code = r"printf '\n2026-01-01T00:00:00Z FORGED\n\e[2J' | tee /tmp/x; cat /tmp/x >&2; sleep 4711"
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(send, own_client, code)
+        container_running(own_server, "sleep 4711").kill()
+        assert_failed(answer.result(30))
+    own_client.get("/jobs/%0A2026-01-01T00:00:00Z%20FORGED%1B%5B2J")
+    lines = [LineFormatter().format(record) for record in caplog.records]
+    assert any("a run of bash failed" in line for line in lines)
+    assert any(r"\n2026-01-01T00:00:00Z FORGED\x1b[2J" in line for line in lines)
+    assert all(line.isprintable() for line in lines)
 
 
 def ready(server: Server) -> tuple[int, str]:

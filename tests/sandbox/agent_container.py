@@ -1,8 +1,6 @@
 """Agents for tests as what they are: PID 1 of a container, hardened as sandboxes are."""
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -11,7 +9,7 @@ import docker
 from docker.types import LogConfig
 
 from emulator.sandbox.agent import Agent
-from emulator.sandbox.attach import attach
+from emulator.sandbox.attach import attach, take_over
 from tests.sandbox.agent_process import built
 
 LABEL = "com.unsandbox.emulator.test-agent"
@@ -27,16 +25,13 @@ class Container:
         self._api: Any = client.api
         self.id = container_id
 
-    def open_socket(self) -> socket.socket:
+    async def reach(self) -> Agent:
+        """An agent that has not been greeted yet."""
         params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        stream = self._api.attach_socket(self.id, params=params)
-        try:
-            return socket.socket(fileno=os.dup(stream.fileno()))
-        finally:
-            stream._response.close()
+        return await attach(*take_over(self._api.attach_socket(self.id, params=params)))
 
     async def attach(self) -> Agent:
-        agent = await attach(self.open_socket())
+        agent = await self.reach()
         await agent.hello()
         return agent
 

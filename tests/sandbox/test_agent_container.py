@@ -404,31 +404,59 @@ async def attached(container: Container) -> Agent:
         return await container.attach()
 
 
+def session(script: str) -> Spawn:
+    return program(
+        ["sh", "-c", script], key="session", alone=False, pty=(80, 24), output_limit=None
+    )
+
+
 @scenario
 async def test_kept_programs_outlive_the_emulator(client: docker.DockerClient, image: str) -> None:
     with running_container(client, image) as container:
         first = await attached(container)
-        script = "i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i + 1)); done; read x"
-        kept = first.spawn(
-            program(
-                ["sh", "-c", script], key="session", alone=False, pty=(80, 24), output_limit=None
-            )
-        )
-        await kept.started()
+        kept = first.spawn(session("echo ready; read x; seq 3000; read y; exit 3"))
+        assert (await anext(kept.output()))[1] == b"ready\r\n"
         first.close()
         second = await attached(container)
         assert (await second.hello()).kept == ("session",)
         adopted = second.adopt("session")
+        await adopted.write(b"\r")
         seen = b""
         async for _, data in adopted.output():
             seen += data
-            if b"line 4999\r\n" in seen:
+            if b"\n3000\r\n" in seen:
                 break
+        assert len(seen.split()) == 3000
         await adopted.write(b"\r")
-        async for _ in adopted.output():
-            pass
-        assert (await adopted.wait()).code == 0
+        assert (await adopted.wait()).code == 3
         second.close()
+
+
+@scenario
+async def test_an_emulator_attaches_in_the_middle_of_a_flood(
+    client: docker.DockerClient, image: str
+) -> None:
+    """The stream's beginning is then read together with the head of the engine's answer."""
+    with running_container(client, image) as container:
+        agent = await attached(container)
+        await agent.spawn(session("while :; do echo flood; done")).started()
+        for _ in range(10):
+            agent.close()
+            agent = await attached(container)
+            assert b"flood" in (await anext(agent.adopt("session").output()))[1]
+        agent.close()
+
+
+@scenario
+async def test_a_stream_out_of_step_is_a_lost_agent(
+    client: docker.DockerClient, image: str
+) -> None:
+    with running_container(client, image) as container:
+        agent = await container.reach()
+        protocol = agent._transport.get_protocol()  # type: ignore[attr-defined]
+        protocol.data_received(b"HTTP/1.1 200")
+        with pytest.raises(AgentLost, match="out of step"):
+            await agent.hello()
 
 
 @scenario

@@ -143,7 +143,7 @@ def test_fields_are_read_as_what_they_should_be() -> None:
         found.one(Tag.GID)
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=90)), max_size=9), st.integers())
+@given(st.lists(st.tuples(st.integers(0, 2), st.binary(max_size=90)), max_size=9), st.integers())
 def test_dockers_framing_is_taken_off(pieces: list[tuple[int, bytes]], seed: int) -> None:
     heard: dict[bool, bytearray] = {True: bytearray(), False: bytearray()}
     demultiplexer = Demultiplexer(heard[True].extend, heard[False].extend)
@@ -155,3 +155,12 @@ def test_dockers_framing_is_taken_off(pieces: list[tuple[int, bytes]], seed: int
     for stdout in (True, False):
         said = b"".join(data for number, data in pieces if (number == 1) == stdout)
         assert bytes(heard[stdout]) == said
+
+
+@pytest.mark.parametrize(
+    "header", [b"\3\0\0\0\0\0\0\1", b"\1\0\1\0\0\0\0\1", b"\1\0\0\0\xff\0\0\0", b"line 5\r\n"]
+)
+def test_framing_that_is_out_of_step_is_noticed(header: bytes) -> None:
+    demultiplexer = Demultiplexer(lambda _: None, lambda _: None)
+    with pytest.raises(FrameError):
+        demultiplexer.feed(header + b"x")

@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "filter.h"
+
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
@@ -94,6 +96,12 @@ static int set_privileges(const struct launch *launch)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+static int set_filter(const struct launch *launch)
+{
+    (void)launch;
+    return filter_system_calls();
+}
+
 static int set_directory(const struct launch *launch)
 {
     bool given = request_has(launch->request, TAG_UMASK);
@@ -164,6 +172,7 @@ static const struct {
     {"resource limit", set_limits},
     {"user", set_identity},
     {"privileges", set_privileges},
+    {"system call filter", set_filter},
     {"working directory", set_directory},
     {"signals", set_signals},
     {"program", exec_program},

@@ -59,6 +59,15 @@ static bool make_terminal(struct process *process, struct child_fds *child,
     return child->fds[1] >= 0 && child->fds[2] >= 0;
 }
 
+/* So that the program may open /dev/stdout and /dev/stderr; that it may not is no obstacle. */
+static void give_pipes(const struct child_fds *child, const struct request *request)
+{
+    for (int at = request->input ? 0 : 1; at < 3; at++) {
+        int owned = fchown(child->fds[at], request->uid, request->gid);
+        (void)owned;
+    }
+}
+
 static bool make_streams(struct process *process, struct child_fds *child,
                          const struct request *request)
 {
@@ -70,8 +79,11 @@ static bool make_streams(struct process *process, struct child_fds *child,
         make_pipe(&process->input, &child->fds[0], false);
     else
         child->fds[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    return child->fds[0] >= 0 && make_pipe(&process->output[0].fd, &child->fds[1], true) &&
-           make_pipe(&process->output[1].fd, &child->fds[2], true);
+    if (child->fds[0] < 0 || !make_pipe(&process->output[0].fd, &child->fds[1], true) ||
+        !make_pipe(&process->output[1].fd, &child->fds[2], true))
+        return false;
+    give_pipes(child, request);
+    return true;
 }
 
 static struct process *process_new(const struct request *request)
