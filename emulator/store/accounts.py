@@ -3,7 +3,6 @@
 import sqlite3
 import tomllib
 from collections.abc import Iterable
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -143,9 +142,3 @@ def _seeded(path: Path, number: int, entry: Any) -> Account:  # noqa: ANN401 - p
         return Account(**values)
     except (TypeError, ValueError) as error:
         raise SettingError(f"{where}: {error}") from None
-
-
-def stored_keys(database: Database) -> set[str]:
-    """Public keys with a row in the data directory, revoked ones too."""
-    with closing(database.engine.connect()) as connection:
-        return {row.public_key for row in connection.execute(select(accounts.c.public_key))}

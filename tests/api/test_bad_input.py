@@ -21,7 +21,7 @@ ABOUT_THE_WHOLE = 'value is not of type "object"'
 NAMES_A_FIELD = re.compile(rf"({FIELDS.replace(' ', '|')})(\..+?|\[\d+\].*?)?: ", re.DOTALL)
 
 fuzz = settings(
-    max_examples=120,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     database=None,
