@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -34,11 +35,14 @@ static bool set_non_blocking(int fd)
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-/* What the agent's own parent ignored must not stay ignored in every program of the sandbox. */
+/* What the agent's own parent ignored must not stay ignored in every program of the sandbox. The
+ * C library keeps two signals to itself, so the kernel is asked: zeros are its default action. */
 static void reset_signals(void)
 {
+    static const unsigned long by_default[8];
+
     for (int signo = 1; signo < _NSIG; signo++)
-        signal(signo, SIG_DFL);
+        syscall(SYS_rt_sigaction, signo, by_default, NULL, _NSIG / 8);
     signal(SIGPIPE, SIG_IGN);
 }
 
