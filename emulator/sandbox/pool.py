@@ -107,8 +107,11 @@ class Pool:
         self._closed = asyncio.Event()
 
     def warm(self, runtime: Runtime, network_mode: str) -> None:
-        """Begin to keep containers of `runtime` ready."""
-        self._fill(self._shelf(runtime, network_mode))
+        """Begin to keep containers of `runtime` ready; a shelf that keeps none waits for none."""
+        shelf = self._shelf(runtime, network_mode)
+        if shelf.target == 0:
+            shelf.served.set()
+        self._fill(shelf)
 
     async def close(self) -> None:
         """Remove every container, also those still being started."""

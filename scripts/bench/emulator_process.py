@@ -22,7 +22,7 @@ class EmulatorProcess:
 
 @contextmanager
 def emulator_process(**settings: str) -> Iterator[EmulatorProcess]:
-    """Run `up` with these settings for the block; raises RuntimeError when it is never ready."""
+    """Run `up` with these settings for the block; raises RuntimeError when it ends too soon."""
     with tempfile.TemporaryDirectory() as state:
         own = {"data_dir": f"{state}/data", "key_file": f"{state}/key", "port": "0"}
         flags = {**own, "admin_port": "0", "log_level": "warning", **settings}

@@ -50,6 +50,7 @@ def hello(bench: Bench, runtime: Runtime) -> list[Row]:
             _wait_until_full(connection)
             plain.send(b"\n")
             native.append(int(plain.line()) / 1000)
+            _wait_until_full(connection)
             executed.append(_execute(connection, runtime, test))
     return _rows(
         runtime.name,
