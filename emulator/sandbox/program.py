@@ -15,6 +15,9 @@ OUT_OF_MEMORY = 137
 TIMED_OUT = 124
 """Exit code of a program that outlived its ttl, as timeout(1) has it."""
 
+CANCELLED = 137
+"""Exit code of a program that was ended on request: 128 + SIGKILL."""
+
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
@@ -37,6 +40,13 @@ class Program:
     input_files: tuple[InputFile, ...]
     return_artifact: bool
 
+    @property
+    def bytes(self) -> int:
+        """About how much memory it takes while it waits."""
+        files = sum(len(file.content) for file in self.input_files)
+        env = sum(len(name) + len(value) for name, value in self.env.items())
+        return len(self.code) + files + env
+
 
 class Ending(StrEnum):
     """How a run ended, platform failures apart: those are exceptions."""
@@ -44,6 +54,7 @@ class Ending(StrEnum):
     EXITED = "exited"
     TIMED_OUT = "timed out"
     OUT_OF_MEMORY = "out of memory"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,10 @@ class Outcome:
             stdout=self.stdout.followed_by(later.stdout),
             stderr=self.stderr.followed_by(later.stderr),
         )
+
+
+NEVER_STARTED = Outcome(Ending.CANCELLED, CANCELLED, Stream(), Stream())
+"""What comes of a program that was no longer wanted before it had a container."""
 
 
 def _cut_character(data: bytes) -> int:
