@@ -87,8 +87,8 @@ class Runs:
         if status is JobStatus.CANCELLED and job.stop.reason is not None:
             document["message"] = job.stop.reason
         started = job.record.started_at
-        if started is not None:
-            document["total_time_ms"] = max(1, round((self._clock.time() - started) * 1000))
+        seconds = 0 if started is None else max(0.001, self._clock.time() - started)
+        document["total_time_ms"] = round(seconds * 1000)
         self._jobs.finish(job, status, document)
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -65,9 +66,11 @@ class Database:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = directory / "emulator.sqlite3"
+        self.path.touch(mode=0o600)
         self.engine: Engine = create_engine(f"sqlite:///{self.path}")
         event.listen(self.engine, "connect", _prepare_connection)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._wasteful = threading.Event()
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
 
     def __enter__(self) -> Self:
@@ -92,14 +95,8 @@ class Database:
         return item.written
 
     def give_space_back(self) -> None:
-        """Queue the return of pages that are no longer used, in steps that the log can hold."""
-
-        def step(connection: Connection) -> None:
-            connection.execute(text(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")).all()
-            if connection.execute(text("PRAGMA freelist_count")).scalar_one():
-                self.give_space_back()
-
-        self.submit(step, _LARGE_BYTES)
+        """Queue the return of pages that are no longer used to the file system."""
+        self.submit(lambda _: self._wasteful.set())
 
     def _migrate(self) -> None:
         with self.engine.begin() as connection:
@@ -132,6 +129,9 @@ class Database:
                 self._cut_log()
             if stop:
                 return
+            if self._wasteful.is_set():
+                self._wasteful.clear()
+                self._vacuum()
 
     def _commit(self, batch: "list[_Item]") -> None:
         """One transaction for all; where it fails, each alone, so that only the bad one is lost."""
@@ -148,6 +148,17 @@ class Database:
             return
         for item in batch:
             item.written.set_result(None)
+
+    def _vacuum(self) -> None:
+        """In steps that the log can hold; `execute` would free one page, a script frees all."""
+        free = 1
+        while free:
+            with self.engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - the only driver
+                driver.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+                (free,) = driver.execute("PRAGMA freelist_count").fetchone()
+            self._cut_log()
 
     def _cut_log(self) -> None:
         """Move the write-ahead log into the file and empty it, unless somebody still reads it."""
