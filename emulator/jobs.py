@@ -27,6 +27,9 @@ LISTED_JOBS = 1000
 
 _MEMORY_BYTES = 64 * 1024 * 1024
 _JOB_BYTES = 2048
+_QUEUED_BYTES = 256 * 1024 * 1024
+"""Results that are not on disk yet; with more, no further program is started."""
+
 _RECORD_AFTER_SECONDS = 1
 
 
@@ -66,6 +69,7 @@ class Job:
     def __init__(self, record: JobRecord, bytes_: int) -> None:
         self.record = record
         self.bytes = bytes_
+        self.result_bytes = 0
         self.stop = Stop()
         self.ended = asyncio.Event()
         self.recording: asyncio.TimerHandle | None = None
@@ -127,6 +131,8 @@ class Jobs:
         self._saved: OrderedDict[str, int] = OrderedDict()
         """The other jobs, and about how many bytes of memory each takes."""
         self._saved_bytes = 0
+        self._queued_bytes = 0
+        self._disk_keeps_up = asyncio.Event()
         store.end_unfinished(JobStatus.FAILED, clock.time(), EMULATOR_ENDED)
 
     # --- from begin to end -----------------------------------------------------------------
@@ -154,6 +160,12 @@ class Jobs:
         _cancel(job.recording)
         return self._store.save(job.record)
 
+    async def room(self) -> None:
+        """Return when a further result can be kept: what programs print may outrun the disk."""
+        while self._queued_bytes > _QUEUED_BYTES:
+            self._disk_keeps_up.clear()
+            await self._disk_keeps_up.wait()
+
     def start(self, job: Job) -> None:
         """The job has its container, and its ttl begins."""
         self._move(job, JobStatus.RUNNING)
@@ -164,6 +176,8 @@ class Jobs:
         self._move(job, status)
         job.record.completed_at = self._clock.time()
         job.record.result = result
+        job.result_bytes = _JOB_BYTES + weight_of(result)
+        self._queued_bytes += job.result_bytes
         job.ended.set()
         saved = self.record(job)
         loop = asyncio.get_running_loop()
@@ -206,8 +220,10 @@ class Jobs:
         del unsaved[job.id]
         if not unsaved:
             del self._unsaved[job.owner]
-        self._saved[job.id] = _JOB_BYTES + weight_of(job.record.result)
-        self._saved_bytes += self._saved[job.id]
+        self._queued_bytes -= job.result_bytes
+        self._disk_keeps_up.set()
+        self._saved[job.id] = job.result_bytes
+        self._saved_bytes += job.result_bytes
         while self._saved_bytes > _MEMORY_BYTES:
             self._forget_oldest()
 
@@ -231,11 +247,7 @@ class Jobs:
         if record is None:
             read = self._store.get
             record = await asyncio.to_thread(read, job_id, account.public_key, since)
-        if (
-            record is None
-            or record.owner != account.public_key
-            or (record.completed_at is not None and record.completed_at < since)
-        ):
+        if record is None or record.owner != account.public_key or not _ended_since(record, since):
             raise JobNotFound("No job of this key has this id; finished jobs are kept for a while")
         return self.document(record)
 
@@ -246,8 +258,9 @@ class Jobs:
         since = self._clock.time() - min(self._retention, LISTED_SECONDS)
         for record in await asyncio.to_thread(self._store.ended, owner, since, LISTED_JOBS):
             records.setdefault(record.job_id, record)
-        newest = sorted(records.values(), key=lambda record: record.created_at, reverse=True)
-        return [self._summary(record) for record in newest[:limit]]
+        listed = [record for record in records.values() if _ended_since(record, since)]
+        listed.sort(key=lambda record: record.created_at, reverse=True)
+        return [self._summary(record) for record in listed[:limit]]
 
     def running(self, account: Account) -> list[str]:
         """Ids of an account's jobs whose program runs, the oldest first."""
@@ -280,6 +293,11 @@ class Jobs:
                 break
             self._forget_oldest()
         self._store.expire(before)
+
+
+def _ended_since(record: JobRecord, since: float) -> bool:
+    """Whether a job has not ended, or did at `since` or later."""
+    return record.completed_at is None or record.completed_at >= since
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

@@ -34,6 +34,7 @@ class Runs:
             ApiError: the platform failed; the job has.
         """
         try:
+            await self._jobs.room()
             outcome = await self._executor.run(
                 program,
                 party=job.owner,

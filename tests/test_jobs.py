@@ -1,12 +1,14 @@
 """The life of a job in memory and on disk: where it can go, what waits, what is forgotten."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from emulator.accounts import DEFAULT_ACCOUNT
 from emulator.clock import Clock
@@ -162,6 +164,28 @@ def test_what_memory_has_no_room_for_is_read_from_the_store(database: Database) 
             document = await jobs.get(job_id, DEFAULT_ACCOUNT)
             assert document["stdout"] == str(number) * 10 * MIB
         assert len(await jobs.listing(DEFAULT_ACCOUNT, None)) == 9
+
+    in_a_loop(work)
+
+
+def test_results_that_outrun_the_disk_hold_up_what_comes_next(database: Database) -> None:
+    async def work() -> None:
+        jobs = jobs_of(database)
+        blocked = threading.Event()
+
+        def write(_: Connection) -> None:
+            blocked.wait(30)
+
+        database.submit(write)
+        await jobs.room()
+        text = "x" * 100 * MIB
+        for _ in range(3):
+            jobs.finish(begun(jobs), JobStatus.FAILED, {"stdout": text})
+        waiting = asyncio.create_task(jobs.room())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        blocked.set()
+        await waiting
 
     in_a_loop(work)
 
