@@ -76,6 +76,17 @@ def started(directory: Path) -> Iterator[Process]:
         process.end(signal.SIGKILL)
 
 
+@contextmanager
+def restarted(directory: Path) -> Iterator[tuple[Process, Client]]:
+    """Started again, ready, over the state of one before; and the default account's client."""
+    with started(directory) as process:
+        process.wait_for(lambda: process.output.read_text().count("Ready.") == 2)
+        client = Client(process.api)
+        yield process, client
+        client.close()
+        assert process.end(signal.SIGTERM) == 0
+
+
 @pytest.fixture
 def engine() -> Iterator[docker.DockerClient]:
     client = docker.from_env()
@@ -148,13 +159,9 @@ def test_what_a_killed_emulator_left_is_removed_at_the_next_start(
         first.end(signal.SIGKILL)
     left = containers(engine, tmp_path)
     assert left
-    with started(tmp_path) as second:
-        second.wait_for(lambda: second.output.read_text().count("Ready.") == 2)
+    with restarted(tmp_path) as (second, client):
         assert not set(left) & set(containers(engine, tmp_path))
-        client = Client(second.api)
         assert client.execute("bash", "echo again")["stdout"] == "again\n"
-        client.close()
-        assert second.end(signal.SIGTERM) == 0
     assert containers(engine, tmp_path) == []
     assert re.search(r"^Removed \d+ containers", second.output.read_text(), re.MULTILINE)
 
@@ -166,12 +173,8 @@ def test_finished_jobs_are_there_after_a_restart(tmp_path: Path) -> None:
         job_id = client.execute("bash", "echo kept")["job_id"]
         client.close()
         first.end(signal.SIGTERM)
-    with started(tmp_path) as second:
-        second.wait_for(lambda: second.output.read_text().count("Ready.") == 2)
-        client = Client(second.api)
+    with restarted(tmp_path) as (_, client):
         assert client.get(f"/jobs/{job_id}").json()["stdout"] == "kept\n"
-        client.close()
-        second.end(signal.SIGTERM)
 
 
 def submitted(client: Client, code: str) -> str:
@@ -195,9 +198,8 @@ def test_no_accepted_job_is_lost_whatever_ends_the_emulator(
         client.close()
         one.close()
         first.end(number)
-    with started(tmp_path) as second:
-        second.wait_for(lambda: second.output.read_text().count("Ready.") == 2)
-        client, one = Client(second.api), Client(second.api, test_account("one slot"))
+    with restarted(tmp_path) as (second, client):
+        one = Client(second.api, test_account("one slot"))
         assert client.get(f"/jobs/{finished}").json()["stdout"] == "kept\n"
         lost = [client.get(f"/jobs/{job_id}").json() for job_id in running]
         lost += [one.get(f"/jobs/{job_id}").json() for job_id in waiting]
@@ -206,9 +208,7 @@ def test_no_accepted_job_is_lost_whatever_ends_the_emulator(
         assert all("completed_at" in job for job in lost)
         listed = client.get("/jobs").json()
         assert {job["job_id"] for job in listed} == {finished, *running}
-        client.close()
         one.close()
-        second.end(signal.SIGTERM)
     assert "Traceback" not in second.output.read_text()
 
 
@@ -228,12 +228,8 @@ def test_a_program_that_is_waited_for_when_the_emulator_is_killed_has_failed(
         client.close()
         first.end(signal.SIGKILL)
         sender.wait(30)
-    with started(tmp_path) as second:
-        second.wait_for(lambda: second.output.read_text().count("Ready.") == 2)
-        client = Client(second.api)
+    with restarted(tmp_path) as (_, client):
         assert client.get(f"/jobs/{job['job_id']}").json()["status"] == "failed"
-        client.close()
-        second.end(signal.SIGTERM)
 
 
 def kept(directory: Path, job_id: str) -> bool:
