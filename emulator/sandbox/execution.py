@@ -61,7 +61,7 @@ _DIRECTORIES = (CODE_DIRECTORY, INPUT_DIRECTORY, ARTIFACTS_DIRECTORY)
 
 
 class Executor:
-    """Runs programs, each in a container that no other program has seen or will see."""
+    """Runs programs, each alone in a container that is as it was made."""
 
     def __init__(
         self, pool: Pool, engine: Engine, budget: Budget, clock: Clock, queue_seconds: int
@@ -105,6 +105,7 @@ class Executor:
                     f"No container was free within {self._queue_seconds} seconds; try again later"
                 ) from None
             if limits != usual:
+                sandbox.resized = True
                 await self._engine.resize(sandbox.container_id, limits)
             yield sandbox
 
@@ -114,7 +115,7 @@ class _Run:
 
     def __init__(self, sandbox: Sandbox, program: Program, clock: Clock) -> None:
         self._agent = sandbox.agent
-        self._uid = sandbox.uid
+        self._uid = sandbox.user
         self._program = program
         self._clock = clock
         self._deadline = clock.monotonic() + program.ttl
