@@ -63,9 +63,9 @@ class Sandboxes(Protocol):
 class Policy:
     """How many containers there may be.
 
-    `size` are kept for each runtime. There are no more than `most` (what the memory budget lets run
-    at once) but for those: one that waits needs little. `runs` is how many each serves, and
-    `idle_seconds` how long those beyond `size` wait for another.
+    `size` are kept for each runtime that is kept warm. There are no more than `most` (what the
+    memory budget lets run at once) but for those: one that waits needs little. `runs` is how many
+    each serves, and `idle_seconds` how long those beyond `size` wait for another.
     """
 
     size: int
@@ -266,8 +266,10 @@ class Pool:
                 self._begin(shelf)
 
     def _room(self) -> bool:
-        shelves = self._shelves.values()
-        most = max(self._policy.most, sum(shelf.floor for shelf in shelves))
+        """Spares of containers that serve one run come on top: they are not back after it."""
+        shelves, most = self._shelves.values(), self._policy.most
+        kept = sum(shelf.floor for shelf in shelves if shelf.pinned)
+        most = max(most, kept) if self._reuse else most + kept
         return sum(shelf.total for shelf in shelves) < most
 
     def _evict_for(self, shelf: Shelf) -> bool:

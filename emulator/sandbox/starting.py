@@ -1,6 +1,7 @@
 """How a container for the pool is started, greeted, made clean and removed."""
 
 import asyncio
+from contextlib import suppress
 
 from emulator.clock import Clock
 from emulator.sandbox.agent import Agent, AgentLost
@@ -60,11 +61,12 @@ class Starter:
             EngineError: it has another size and cannot be given its own back.
             AgentError: the agent is gone.
         """
-        try:
+        began = self._clock.monotonic()
+        with suppress(TimeoutError):
             async with self._clock.timeout(CLEAN_SECONDS):
                 report = await sandbox.agent.clean(self._mounts)
-        except TimeoutError:
-            raise Unfit(f"it was not clean after {CLEAN_SECONDS} seconds") from None
+        if self._clock.monotonic() - began >= CLEAN_SECONDS:
+            raise Unfit(f"it was not clean after {CLEAN_SECONDS} seconds")
         if not report.spotless or len(report.mounts) != len(self._mounts):
             raise Unfit(f"something was left: {report}")
         if sandbox.resized:
