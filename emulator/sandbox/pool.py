@@ -5,6 +5,7 @@ they no longer come. What a run leaves is cleared away after its answer has left
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -84,7 +85,7 @@ class Pool:
         self._clock = clock
         self._starts = asyncio.Semaphore(policy.concurrency)
         self._shelves: dict[tuple[str, str], Shelf] = {}
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._users = Users()
         self._closed = asyncio.Event()
         self._starved = False
@@ -211,8 +212,8 @@ class Pool:
             shelf.allocated -= 1
             shelf.cleaning -= self._reuse
             self._fill_soon(shelf)
-            if await self._remove(sandbox):
-                self._users.give_back(sandbox.user)
+            await self._remove(sandbox)
+            self._users.give_back(sandbox.user)
         else:
             self._users.give_back(sandbox.user)
             shelf.cleaning -= self._reuse
@@ -282,10 +283,7 @@ class Pool:
         return True
 
     async def _tend(self) -> None:
-        while not self._closed.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TEND_SECONDS):
-                    await self._closed.wait()
+        while not await self._closed_within(TEND_SECONDS):
             self._shrink()
 
     def _shrink(self) -> None:
@@ -328,17 +326,27 @@ class Pool:
         turn = shelf.first_waiting()
         if turn is not None:
             turn.set_exception(StartFailed(str(error)))
-        self._spawn(self._rest(shelf))
+        if not shelf.resting:
+            self._spawn(self._rest(shelf))
 
     async def _rest(self, shelf: Shelf) -> None:
-        delay = _BACKOFF_SECONDS[min(shelf.failures, len(_BACKOFF_SECONDS) - 1)]
+        shelf.resting = True
+        await self._pause(shelf.failures)
         shelf.failures += 1
-        shelf.resting += 1
-        with suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await self._closed.wait()
-        shelf.resting -= 1
+        shelf.resting = False
         self._fill()
+
+    async def _pause(self, failures: int) -> bool:
+        """Wait the longer the more failures there were; false when the pool closes."""
+        return not await self._closed_within(
+            _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
+        )
+
+    async def _closed_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+        return self._closed.is_set()
 
     def _lost(self, shelf: Shelf, sandbox: Sandbox) -> None:
         """An idle container whose agent went away is replaced."""
@@ -350,16 +358,18 @@ class Pool:
     def _discard(self, sandbox: Sandbox) -> None:
         self._spawn(self._remove(sandbox))
 
-    async def _remove(self, sandbox: Sandbox) -> bool:
-        """Whether it is gone, and its user with it."""
-        try:
-            await self._sandboxes.remove(sandbox)
-        except EngineError as error:
-            logger.warning("cannot remove container %s: %s", sandbox.container_id[:12], error)
-            return False
-        return True
+    async def _remove(self, sandbox: Sandbox) -> None:
+        """Returns when it is gone: while the engine is away, it is tried again and again."""
+        for failures in itertools.count():
+            try:
+                await self._sandboxes.remove(sandbox)
+                break
+            except EngineError as error:
+                logger.warning("cannot remove container %s: %s", sandbox.container_id[:12], error)
+            if not await self._pause(failures):
+                break
 
-    def _spawn(self, work: Coroutine[object, object, object]) -> None:
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -64,7 +64,7 @@ class Shelf:
     allocated: int = 0
     cleaning: int = 0
     failures: int = 0
-    resting: int = 0
+    resting: bool = False
     trouble: str | None = None
     served: asyncio.Event = field(default_factory=asyncio.Event)
 
