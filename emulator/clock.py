@@ -37,7 +37,7 @@ class Clock(AbstractClock):
     def isoformat(self, at: float | None = None) -> str:
         """`at` (default: now) in the API's form, `2025-01-11T12:00:00Z`."""
         moment = datetime.fromtimestamp(self.time() if at is None else at, UTC)
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
     def advance(self, seconds: float) -> None:
         """Move forward; raises ValueError for a step that is not within (0, MAX_ADVANCE]."""

@@ -69,6 +69,7 @@ class Executor:
         self._pool = pool
         self._engine = engine
         self._budget = budget
+        self._usual = Limits.for_vcpu(1, budget.total)
         self._clock = clock
         self._queue_seconds = queue_seconds
 
@@ -91,7 +92,6 @@ class Executor:
     @asynccontextmanager
     async def _admitted(self, program: Program) -> AsyncIterator[Sandbox]:
         """Memory for the run, then a container; waiting for them does not count as its time."""
-        usual = Limits.for_vcpu(1, self._budget.total)
         limits = Limits.for_vcpu(program.vcpu, self._budget.total)
         async with AsyncExitStack() as stack:
             try:
@@ -104,7 +104,7 @@ class Executor:
                 raise NoCapacity(
                     f"No container was free within {self._queue_seconds} seconds; try again later"
                 ) from None
-            if limits != usual:
+            if limits != self._usual:
                 sandbox.resized = True
                 await self._engine.resize(sandbox.container_id, limits)
             yield sandbox

@@ -1,5 +1,7 @@
 """Which user a run gets, so that what the kernel counts for each user is each run's own."""
 
+from collections.abc import Iterator
+
 FIRST_UID, LAST_UID = 2000, 2063
 """All of them have the same name in the images' passwd."""
 
@@ -16,10 +18,13 @@ class Users:
 
     def take(self, last: int | None) -> int:
         """The user that was not given for longest, of those that fewest hold; never `last`."""
-        others = (uid for uid in self._holders if uid != last)
-        uid = min(others, key=self._holders.__getitem__)
+        free = (uid for uid in self._others(last) if self._holders[uid] == 0)
+        uid = next(free, None) or min(self._others(last), key=self._holders.__getitem__)
         self._holders[uid] = self._holders.pop(uid) + 1
         return uid
 
     def give_back(self, uid: int) -> None:
         self._holders[uid] -= 1
+
+    def _others(self, last: int | None) -> Iterator[int]:
+        return (uid for uid in self._holders if uid != last)
