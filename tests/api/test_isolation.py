@@ -126,6 +126,21 @@ def test_the_agent_s_program_cannot_be_changed(client: Client) -> None:
     assert answer["stderr"].count("Read-only file system") == 3
 
 
+@pytest.mark.parametrize(
+    "name", ["../x", "a/../../x", "/etc/x", "..", ".", "a//x", "a/./x", "x\0y", "/proc/1/mem"]
+)
+def test_file_names_lead_nowhere_else(client: Client, name: str) -> None:
+    """It is refused, or below the working directory after all."""
+    files = [{"filename": name, "content": "eA=="}]
+    code = "find /tmp -type f; ls -d /x /etc/x 2> /dev/null; :"
+    body = {"language": "bash", "code": code, "input_files": files}
+    response = client.post("/execute", body)
+    if response.status_code != 400:
+        source, place = sorted(response.json()["stdout"].split())
+        assert source.startswith("/tmp/code/")
+        assert place.startswith("/tmp/input/")
+
+
 @pytest.mark.parametrize("name", ARTIFACT_TRICKS)
 def test_artifacts_hold_nothing_but_the_run_s_own_files(client: Client, name: str) -> None:
     answer = client.execute("bash", ARTIFACT_TRICKS[name] + " 2> /dev/null", return_artifact=True)
