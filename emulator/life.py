@@ -23,8 +23,8 @@ from emulator.sandbox.build_log import BuildCancelled
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.execution import Executor
 from emulator.sandbox.images import BuildFailed, Images, build
-from emulator.sandbox.limits import MIB, Budget, machine_memory
-from emulator.sandbox.pool import Pool
+from emulator.sandbox.limits import MIB, Budget, Limits, machine_memory
+from emulator.sandbox.pool import RUNS_MAX, Policy, Pool
 from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.sandbox.starting import Starter
 from emulator.settings import SettingError, Settings
@@ -64,8 +64,9 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         stack.callback(engine.close)
         images = Images(engine.client, catalogue, settings.extra_ca)
         budget = Budget(_memory_budget(settings))
-        starter = Starter(engine, images, budget.total)
-        pool = Pool(starter.start, starter.remove, settings.pool_size, settings.start_concurrency)
+        limits = Limits.for_vcpu(1, budget.total)
+        starter = Starter(engine, images, limits, clock)
+        pool = Pool(starter, _policy(settings, budget.total // limits.memory_bytes), clock)
         stack.push_async_callback(pool.close)
         executor = Executor(pool, engine, budget, clock, settings.queue_timeout)
         jobs, slots = _jobs(settings, database, clock), Slots()
@@ -98,6 +99,16 @@ def _jobs(settings: Settings, database: Database, clock: Clock) -> Jobs:
         retention=settings.job_retention,
         pending_jobs=settings.pending_jobs,
         pending_bytes=settings.pending_memory * MIB,
+    )
+
+
+def _policy(settings: Settings, most: int) -> Policy:
+    return Policy(
+        size=settings.pool_size,
+        most=most,
+        concurrency=settings.start_concurrency,
+        runs=RUNS_MAX if settings.isolation == "reuse" else 1,
+        idle_seconds=settings.pool_idle,
     )
 
 

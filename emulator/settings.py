@@ -138,12 +138,19 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "isolation",
-        _choice("container"),
-        _fixed("container"),
-        "what separates two runs: a container each",
+        _choice("reuse", "container"),
+        _fixed("reuse"),
+        "what separates two runs: reuse cleans their container, container gives each its own",
         "MODE",
     ),
     Setting("pool_size", _within(0, 64), _fixed(2), "warm containers kept for each language", "N"),
+    Setting(
+        "pool_idle",
+        _within(1, 86_400),
+        _fixed(60),
+        "seconds that containers beyond pool_size wait for another run",
+        "SECONDS",
+    ),
     Setting(
         "start_concurrency", _within(1, 64), _fixed(4), "containers started at the same time", "N"
     ),
@@ -237,6 +244,7 @@ class Settings:
     allowed_hosts: tuple[str, ...]
     isolation: str
     pool_size: int
+    pool_idle: int
     start_concurrency: int
     memory_budget: int
     queue_timeout: int

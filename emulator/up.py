@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import shlex
 import signal
 from contextlib import AsyncExitStack, closing, suppress
@@ -49,6 +50,7 @@ async def run(settings: Settings) -> int:
 async def _serve(emulator: Emulator, api: str, admin: str) -> None:
     await prepare(emulator, say)
     await emulator.pool.warmed()
+    gc.freeze()  # all that start-up made stays: looking it over each time would take long
     say(_greeting(emulator, api, admin))
     await housekeeping(emulator)
 

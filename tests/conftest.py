@@ -9,9 +9,12 @@ from tests.server import Server, running, settings
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One emulator with every language that this version has."""
-    with running(settings(tmp_path_factory.mktemp("emulator"))) as made:
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """One emulator with every language that this version has; `in_both_modes` asks for two."""
+    flags = {"isolation": request.param} if hasattr(request, "param") else {}
+    with running(settings(tmp_path_factory.mktemp("emulator"), **flags)) as made:
         yield made
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -164,6 +165,34 @@ def test_what_a_killed_emulator_left_is_removed_at_the_next_start(
         assert client.execute("bash", "echo again")["stdout"] == "again\n"
     assert containers(engine, tmp_path) == []
     assert re.search(r"^Removed \d+ containers", second.output.read_text(), re.MULTILINE)
+
+
+def test_an_emulator_killed_amid_fifty_runs_leaves_nothing_behind(
+    tmp_path: Path, engine: docker.DockerClient
+) -> None:
+    def send(api: str, _: int) -> int:
+        client = Client(api)
+        try:
+            return client.post("/execute", {"language": "bash", "code": "sleep 1"}).status_code
+        except httpx.TransportError:
+            return 0
+        finally:
+            client.close()
+
+    with started(tmp_path) as first, ThreadPoolExecutor(50) as threads:
+        first.wait_ready()
+        answers = [threads.submit(send, first.api, number) for number in range(50)]
+        first.wait_for(lambda: httpx.get(f"{first.api}/cluster").json()["allocated"] >= 2)
+        first.end(signal.SIGKILL)
+        assert {answer.result(60) for answer in answers} <= {0, 200}
+    left = set(containers(engine, tmp_path))
+    assert len(left) >= 2
+    with started(tmp_path) as second:
+        second.wait_for(lambda: second.output.read_text().count("Ready.") == 2)
+        assert not left & set(containers(engine, tmp_path))
+        assert send(second.api, 0) == 200
+        assert second.end(signal.SIGTERM) == 0
+    assert containers(engine, tmp_path) == []
 
 
 def test_finished_jobs_are_there_after_a_restart(tmp_path: Path) -> None:

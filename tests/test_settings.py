@@ -17,7 +17,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_default() -> None:
         ("PORT", "eighty", "invalid literal"),
         ("PORT", "70000", "must be from 0 to 65535"),
         ("STRICT", "perhaps", "must be true or false"),
-        ("ISOLATION", "none", "must be one of container"),
+        ("ISOLATION", "none", "must be one of reuse, container"),
         ("LOG_LEVEL", "loud", "must be one of debug"),
     ],
 )

@@ -163,6 +163,13 @@ class Conversation:
                 self.send(Type.OPEN, channel.id, piece, frames.MORE)
             self.send(Type.OPEN, channel.id, view)
 
+    def _close_channels(self) -> None:
+        """Gives up all that is open; listeners stay."""
+        with self.pipeline():
+            for channel in list(self._channels.values()):
+                if not isinstance(channel, Listener):
+                    channel.close()
+
     def _background(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(_quietly(work))
         self._tasks.add(task)

@@ -1,7 +1,6 @@
 """Docker as the control plane: create, start, kill, remove, list. No request goes through it."""
 
 import asyncio
-import os
 import secrets
 import socket
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import requests
 from docker.errors import APIError, DockerException
 from docker.types import LogConfig
 
+from emulator.sandbox.attach import take_over
 from emulator.sandbox.limits import Limits
 
 LABEL = "com.unsandbox.emulator"
@@ -47,10 +47,11 @@ class ContainerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A running container and the socket that is attached to its standard streams."""
+    """A running container, the socket attached to its standard streams, and its first bytes."""
 
     container_id: str
     socket: socket.socket
+    early: bytes
 
 
 class Engine:
@@ -117,13 +118,13 @@ class Engine:
         with ExitStack() as undo:
             undo.callback(self._remove_or_later, name)
             container_id = self._create(name, spec)
-            attached = self._attach(container_id)
+            attached, early = self._attach(container_id)
             undo.callback(attached.close)
             self._api.start(container_id)
             undo.pop_all()
         for overdue in list(self._overdue):
             self._remove_or_later(overdue)
-        return Started(container_id, attached)
+        return Started(container_id, attached, early)
 
     def _create(self, name: str, spec: ContainerSpec) -> str:
         created = self._api.create_container(
@@ -164,16 +165,9 @@ class Engine:
             restart_policy={"Name": "no"},
         )
 
-    def _attach(self, container_id: str) -> socket.socket:
-        """The raw stream; a duplicate, so that the HTTP client may drop its own."""
+    def _attach(self, container_id: str) -> tuple[socket.socket, bytes]:
         params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        stream = self._api.attach_socket(container_id, params=params)
-        try:
-            attached = socket.socket(fileno=os.dup(stream.fileno()))
-        finally:
-            stream._response.close()
-        attached.setblocking(False)
-        return attached
+        return take_over(self._api.attach_socket(container_id, params=params))
 
     def _remove(self, container: str) -> None:
         self._overdue.add(container)

@@ -64,7 +64,7 @@ _DIRECTORIES = (CODE_DIRECTORY, INPUT_DIRECTORY, ARTIFACTS_DIRECTORY)
 
 
 class Executor:
-    """Runs programs, each in a container that no other program has seen or will see."""
+    """Runs programs, each alone in a container that is as it was made."""
 
     def __init__(
         self, pool: Pool, engine: Engine, budget: Budget, clock: Clock, queue_seconds: int
@@ -72,6 +72,7 @@ class Executor:
         self._pool = pool
         self._engine = engine
         self._budget = budget
+        self._usual = Limits.for_vcpu(1, budget.total)
         self._clock = clock
         self._queue_seconds = queue_seconds
 
@@ -116,7 +117,6 @@ class Executor:
         self, program: Program, party: str, stop: Stop, seconds: int | None
     ) -> AsyncIterator[Sandbox]:
         """Memory for the run, then a container; waiting for them does not count as its time."""
-        usual = Limits.for_vcpu(1, self._budget.total)
         limits = Limits.for_vcpu(program.vcpu, self._budget.total)
         async with AsyncExitStack() as stack:
             try:
@@ -130,7 +130,8 @@ class Executor:
                 raise NoCapacity(
                     f"No container was free within {seconds} seconds; try again later"
                 ) from None
-            if limits != usual:
+            if limits != self._usual:
+                sandbox.resized = True
                 await self._engine.resize(sandbox.container_id, limits)
             yield sandbox
 
@@ -140,7 +141,7 @@ class _Run:
 
     def __init__(self, sandbox: Sandbox, program: Program, clock: Clock, stop: Stop) -> None:
         self._agent = sandbox.agent
-        self._uid = sandbox.uid
+        self._uid = sandbox.user
         self._program = program
         self._clock = clock
         self._stop = stop

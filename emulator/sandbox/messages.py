@@ -136,11 +136,16 @@ class Hello:
 
 @dataclass(frozen=True)
 class MountUse:
-    """What a wiped mount still holds; an empty tmpfs has one inode, its root."""
+    """What a wiped mount still holds."""
 
     bytes: int
     inodes: int
     entries: int
+
+    @property
+    def empty(self) -> bool:
+        """An empty tmpfs has one inode, its root; without entries others are open somewhere."""
+        return self.bytes == 0 and self.inodes <= 1 and self.entries == 0
 
 
 @dataclass(frozen=True)
@@ -156,8 +161,8 @@ class CleanReport:
     @property
     def spotless(self) -> bool:
         """True when nothing was left anywhere."""
-        left = self.processes + self.ipc + self.sockets
-        return left == 0 and all(mount.entries == 0 for mount in self.mounts)
+        left = (self.processes, self.ipc, self.sockets)
+        return left == (0, 0, 0) and all(mount.empty for mount in self.mounts)
 
     @classmethod
     def decode(cls, payload: bytes) -> "CleanReport":

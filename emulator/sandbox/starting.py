@@ -1,28 +1,35 @@
-"""How a container for the pool is started, greeted and removed."""
+"""How a container for the pool is started, greeted, made clean and removed."""
 
 import asyncio
+from contextlib import suppress
 
+from emulator.clock import Clock
 from emulator.sandbox.agent import Agent, AgentLost
 from emulator.sandbox.attach import attach
 from emulator.sandbox.engine import ContainerSpec, Engine
 from emulator.sandbox.images import Images
 from emulator.sandbox.limits import Limits
-from emulator.sandbox.pool import Sandbox
+from emulator.sandbox.pool import Sandbox, Unfit
 from emulator.sandbox.runtimes import Runtime
 
 HELLO_SECONDS = 15
 """How long a new agent may take to answer."""
 
+CLEAN_SECONDS = 0.2
+"""How long cleaning after a run may take: a new container costs about as much."""
+
 
 class Starter:
-    """Starts sandboxes of one vCPU; `memory_budget` bounds what one may be given, in bytes."""
+    """Starts sandboxes of these limits, and makes used ones as they were."""
 
-    def __init__(self, engine: Engine, images: Images, memory_budget: int) -> None:
+    def __init__(self, engine: Engine, images: Images, limits: Limits, clock: Clock) -> None:
         self._engine = engine
         self._images = images
-        self._limits = Limits.for_vcpu(1, memory_budget)
+        self._limits = limits
+        self._clock = clock
+        self._mounts = tuple(limits.tmpfs)
 
-    async def start(self, runtime: Runtime, network_mode: str, uid: int) -> Sandbox:
+    async def start(self, runtime: Runtime, network_mode: str) -> Sandbox:
         """A container whose agent has answered.
 
         Raises:
@@ -39,12 +46,32 @@ class Starter:
             )
         )
         try:
-            agent = await attach(started.socket)
+            agent = await attach(started.socket, started.early)
             await _greet(agent)
         except BaseException:
             await asyncio.shield(self._engine.remove(started.container_id))
             raise
-        return Sandbox(started.container_id, runtime.name, network_mode, uid, agent)
+        return Sandbox(started.container_id, runtime.name, network_mode, agent)
+
+    async def renew(self, sandbox: Sandbox) -> None:
+        """Leave nothing of a run: processes, files, IPC objects, connections, another size.
+
+        Raises:
+            Unfit: something is left, or it took longer than CLEAN_SECONDS.
+            EngineError: it has another size and cannot be given its own back.
+            AgentError: the agent is gone.
+        """
+        began = self._clock.monotonic()
+        with suppress(TimeoutError):
+            async with self._clock.timeout(CLEAN_SECONDS):
+                report = await sandbox.agent.clean(self._mounts)
+        if self._clock.monotonic() - began >= CLEAN_SECONDS:
+            raise Unfit(f"it was not clean after {CLEAN_SECONDS} seconds")
+        if not report.spotless or len(report.mounts) != len(self._mounts):
+            raise Unfit(f"something was left: {report}")
+        if sandbox.resized:
+            await self._engine.resize(sandbox.container_id, self._limits)
+            sandbox.resized = False
 
     async def remove(self, sandbox: Sandbox) -> None:
         """End the conversation and the container."""

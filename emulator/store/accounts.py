@@ -34,6 +34,7 @@ class AccountStore:
         self._given = {account.public_key: account for account in given}
         self._known: dict[str, Account] = {}
         self._version = -1
+        self._contents: list[object] | None = None
         self._watch = sqlite3.connect(database.path, check_same_thread=False)
 
     def close(self) -> None:
@@ -82,6 +83,10 @@ class AccountStore:
         (version,) = self._watch.execute("PRAGMA data_version").fetchone()
         if version == self._version:
             return
+        contents = self._watch.execute("SELECT * FROM accounts").fetchall()
+        self._version = version
+        if contents == self._contents:  # something else was written, such as a job
+            return
         with self._database.engine.connect() as connection:
             rows = connection.execute(select(accounts)).all()
         known = dict(self._given)
@@ -89,7 +94,7 @@ class AccountStore:
             known.pop(row.public_key, None)
             if row.status != _REVOKED:
                 known[row.public_key] = self._account(row)
-        self._known, self._version = known, version
+        self._known, self._contents = known, contents
 
     def _account(self, row: Row[Any]) -> Account:
         return Account(

@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 
 import uvloop
 
+from emulator.clock import Clock
 from emulator.life import NETWORK_MODE
 from emulator.sandbox.agent import Spawn
 from emulator.sandbox.kinds import Process
-from emulator.sandbox.limits import machine_memory
-from emulator.sandbox.pool import FIRST_UID
+from emulator.sandbox.limits import Limits, machine_memory
 from emulator.sandbox.runtimes import Runtime
 from emulator.sandbox.starting import Starter
+from emulator.sandbox.users import FIRST_UID
 from scripts.bench.bench import Bench
 from scripts.bench.plain import Streams, plain_container
 from scripts.bench.report import RATIO, Row, Sample
@@ -82,13 +83,11 @@ async def _through_agent(
 @asynccontextmanager
 async def _process(bench: Bench, runtime: Runtime, command: list[str]) -> AsyncIterator[Process]:
     """`command` in a sandbox as runs have it, started."""
-    starter = Starter(bench.engine, bench.images, machine_memory())
-    sandbox = await starter.start(runtime, NETWORK_MODE, FIRST_UID)
+    starter = Starter(bench.engine, bench.images, Limits.for_vcpu(1, machine_memory()), Clock())
+    sandbox = await starter.start(runtime, NETWORK_MODE)
     try:
         process = sandbox.agent.spawn(
-            Spawn(
-                argv=command, env=runtime.environment, uid=sandbox.uid, gid=sandbox.uid, stdin=True
-            )
+            Spawn(argv=command, env=runtime.environment, uid=FIRST_UID, gid=FIRST_UID, stdin=True)
         )
         await process.started()
         yield process

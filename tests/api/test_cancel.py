@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.api.test_faults import container_running, containers, eventually, runs
 from tests.api.test_jobs import ended, job_in, job_of, running_jobs, submit
 from tests.client import Client, test_account
+from tests.containers import container_running, containers, eventually, runs
 from tests.server import Server, running, settings
 
 SECONDS = 20

@@ -14,7 +14,10 @@ import pytest
 from emulator.sandbox import frames
 from tests.client import Client
 from tests.hostile import BOMBS, FILLINGS, MIB, SOCKET_PAIRS
+from tests.modes import in_both_modes
 from tests.server import Server
+
+pytestmark = in_both_modes
 
 
 @contextmanager

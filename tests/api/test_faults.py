@@ -1,7 +1,6 @@
 """The agent, its container or the engine goes away: that run is told so, the next one works."""
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,23 +8,25 @@ from pathlib import Path
 
 import httpx
 import pytest
-from docker.errors import APIError
 from docker.models.containers import Container
 
 from emulator.log import LineFormatter
-from emulator.sandbox import execution
-from emulator.sandbox.engine import LABEL
+from emulator.sandbox import execution, pool
 from tests.client import Client
+from tests.containers import container_running, containers, eventually, warm_container
 from tests.engine_proxy import EngineProxy
+from tests.modes import MODES
 from tests.server import Server, running, settings
 
 RUNTIME = "bash"
 
 
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    directory = tmp_path_factory.mktemp("faults")
-    with running(settings(directory, languages=RUNTIME, pool_size="1")) as made:
+@pytest.fixture(scope="module", params=MODES)
+def own_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    flags = {"languages": RUNTIME, "pool_size": "1", "isolation": request.param}
+    with running(settings(tmp_path_factory.mktemp("faults"), **flags)) as made:
         yield made
 
 
@@ -34,52 +35,6 @@ def own_client(own_server: Server) -> Iterator[Client]:
     made = Client(own_server.api)
     yield made
     made.close()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
-
-
-def containers(server: Server, *, everything: bool = False) -> list[Container]:
-    """Those of this server that run, or all of them."""
-    return server.emulator.engine.client.containers.list(
-        all=everything,
-        ignore_removed=True,
-        filters={"label": [f"{LABEL}={server.emulator.engine.instance}"]},
-    )
-
-
-def runs(container: Container, program: str) -> bool:
-    try:
-        rows = container.top()["Processes"] or ()
-    except APIError:  # it ended meanwhile
-        return False
-    return any(program in " ".join(row) for row in rows)
-
-
-def container_running(server: Server, program: str) -> Container:
-    found: list[Container] = []
-
-    def look() -> bool:
-        found[:] = [one for one in containers(server) if runs(one, program)]
-        return bool(found)
-
-    eventually(look)
-    return found[0]
-
-
-def warm_container(server: Server) -> Container:
-    """The one that waits for the next run, once nothing else is going on."""
-
-    async def settled() -> bool:
-        figures = server.emulator.pool.figures()
-        return (figures.allocated, figures.available, figures.spawning) == (0, 1, 0)
-
-    eventually(lambda: server.call(settled()) and len(containers(server)) == 1)
-    return containers(server)[0]
 
 
 def assert_failed(response: httpx.Response) -> None:
@@ -150,24 +105,24 @@ def test_a_container_paused_for_ever_fails_its_run_after_the_ttl(
     eventually(lambda: paused.id not in [one.id for one in containers(own_server, everything=True)])
 
 
-def test_a_warm_container_that_was_paused_costs_one_run(
+def test_a_warm_container_that_was_paused_costs_no_run(
     own_server: Server, own_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "GRACE_SECONDS", 1)
-    warm_container(own_server).pause()
-    began = time.monotonic()
-    assert_failed(send(own_client, "echo"))
-    assert time.monotonic() - began < 20
+    monkeypatch.setattr(pool, "PING_AFTER_SECONDS", 0)
+    monkeypatch.setattr(pool, "PING_SECONDS", 1)
+    paused = warm_container(own_server, RUNTIME)
+    paused.pause()
     assert_works(own_client)
+    eventually(lambda: paused.id not in [one.id for one in containers(own_server, everything=True)])
 
 
 def test_a_warm_container_that_goes_away_is_replaced(
     own_server: Server, own_client: Client
 ) -> None:
-    before = warm_container(own_server)
+    before = warm_container(own_server, RUNTIME)
     before.remove(force=True)
     eventually(lambda: before.id not in [one.id for one in containers(own_server)])
-    assert warm_container(own_server).id != before.id
+    assert warm_container(own_server, RUNTIME).id != before.id
     assert_works(own_client)
 
 
@@ -181,10 +136,14 @@ def test_nothing_that_comes_from_outside_forges_the_log(
         container_running(own_server, "sleep 4711").kill()
         assert_failed(answer.result(30))
     own_client.get("/jobs/%0A2026-01-01T00:00:00Z%20FORGED%1B%5B2J")
-    lines = [LineFormatter().format(record) for record in caplog.records]
-    assert any("a run of bash failed" in line for line in lines)
-    assert any(r"\n2026-01-01T00:00:00Z FORGED\x1b[2J" in line for line in lines)
-    assert all(line.isprintable() for line in lines)
+
+    def lines() -> list[str]:
+        return [LineFormatter().format(record) for record in caplog.records]
+
+    assert any("a run of bash failed" in line for line in lines())
+    forged = r"\n2026-01-01T00:00:00Z FORGED\x1b[2J"
+    eventually(lambda: any(forged in line for line in lines()))  # an answer leaves before its line
+    assert all(line.isprintable() for line in lines())
 
 
 def ready(server: Server) -> tuple[int, str]:
@@ -192,12 +151,14 @@ def ready(server: Server) -> tuple[int, str]:
     return response.status_code, " ".join(response.json()["reasons"])
 
 
+@pytest.mark.parametrize("isolation", MODES)
 def test_an_engine_that_dies_and_comes_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolation: str
 ) -> None:
     with EngineProxy(tmp_path / "engine.sock") as engine:
         monkeypatch.setenv("DOCKER_HOST", engine.url)
-        with running(settings(tmp_path, languages=RUNTIME, pool_size="1")) as server:
+        flags = {"languages": RUNTIME, "pool_size": "1", "isolation": isolation}
+        with running(settings(tmp_path, **flags)) as server:
             client = Client(server.api)
             assert ready(server) == (200, "")
             before = {one.id for one in containers(server)}

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent
 
 import pytest
-from docker.errors import NotFound
 
 from tests.client import Client
+from tests.containers import containers, eventually, runs
 from tests.hostile import (
     ARTIFACT_TRICKS,
     ATTEMPT,
@@ -23,7 +23,10 @@ from tests.hostile import (
     SEARCH,
     TRACES,
 )
+from tests.modes import in_both_modes
 from tests.server import Server
+
+pytestmark = in_both_modes
 
 REFUSALS = {"EPERM", "EACCES", "ENOSYS", "EAFNOSUPPORT"}
 
@@ -123,6 +126,21 @@ def test_the_agent_s_program_cannot_be_changed(client: Client) -> None:
     assert answer["stderr"].count("Read-only file system") == 3
 
 
+@pytest.mark.parametrize(
+    "name", ["../x", "a/../../x", "/etc/x", "..", ".", "a//x", "a/./x", "x\0y", "/proc/1/mem"]
+)
+def test_file_names_lead_nowhere_else(client: Client, name: str) -> None:
+    """It is refused, or below the working directory after all."""
+    files = [{"filename": name, "content": "eA=="}]
+    code = "find /tmp -type f; ls -d /x /etc/x 2> /dev/null; :"
+    body = {"language": "bash", "code": code, "input_files": files}
+    response = client.post("/execute", body)
+    if response.status_code != 400:
+        source, place = sorted(response.json()["stdout"].split())
+        assert source.startswith("/tmp/code/")
+        assert place.startswith("/tmp/input/")
+
+
 @pytest.mark.parametrize("name", ARTIFACT_TRICKS)
 def test_artifacts_hold_nothing_but_the_run_s_own_files(client: Client, name: str) -> None:
     answer = client.execute("bash", ARTIFACT_TRICKS[name] + " 2> /dev/null", return_artifact=True)
@@ -159,28 +177,28 @@ def test_nothing_outlives_the_ttl(client: Client, name: str) -> None:
     assert (answer["status"], answer["exit_code"]) == ("timeout", 124)
 
 
-def gone(server: Server, container: str) -> bool:
-    """Whether the engine no longer has this container, a moment from now."""
-    for _ in range(200):
-        try:
-            server.emulator.engine.client.containers.get(container)
-        except NotFound:
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def test_daemons_end_with_their_run_and_the_container_goes(client: Client, server: Server) -> None:
+def test_daemons_end_with_their_run(client: Client, server: Server) -> None:
     code = """
-        grep -o -m 1 'containers/[0-9a-f]*' /proc/self/mountinfo
         for i in {1..20}; do
-            (setsid bash -c "trap '' TERM HUP; sleep 300 & wait" > /dev/null 2>&1 &) &
+            (setsid bash -c "trap '' TERM HUP; sleep 4242 & wait" > /dev/null 2>&1 &) &
         done
         sleep 0.2"""
     began = time.monotonic()
-    answer = client.execute("bash", code, ttl=60)
+    assert client.execute("bash", code, ttl=60)["success"]
     assert time.monotonic() - began < 20
-    assert gone(server, answer["stdout"].strip().removeprefix("containers/"))
+    eventually(lambda: not any(runs(container, "sleep 4242") for container in containers(server)))
+
+
+def test_a_container_serves_one_run_or_many(client: Client, server: Server) -> None:
+    """As the setting says: which one it was is told by the program itself."""
+    code = "grep -o -m 1 'containers/[0-9a-f]*' /proc/self/mountinfo"
+    places = [client.execute("bash", code)["stdout"].strip() for _ in range(8)]
+    if server.emulator.settings.isolation == "container":
+        assert len(set(places)) == 8
+        used = {place.removeprefix("containers/") for place in places}
+        eventually(lambda: not used & {str(one.id) for one in containers(server, everything=True)})
+    else:
+        assert len(set(places)) < 8
 
 
 # --- the network -------------------------------------------------------------------------------

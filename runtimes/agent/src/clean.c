@@ -27,6 +27,15 @@ static void report_mount(struct tlv_writer *writer, const char *path)
     tlv_bytes(writer, TAG_MOUNT, bytes, sizeof bytes);
 }
 
+/* Sockets of a protocol that are in use or wait for late packets; 0 for other lines. */
+static unsigned counted_in(const char *line)
+{
+    unsigned count, waiting;
+    if (strncmp(line, "FRAG", 4) == 0 || sscanf(line, "%*s inuse %u", &count) != 1)
+        return 0;
+    return sscanf(line, "%*s inuse %*u orphan %*u tw %u", &waiting) == 1 ? count + waiting : count;
+}
+
 /* The kernel's counters of this network namespace, one a protocol. Its lists of TCP sockets would
  * take milliseconds on machines with much memory. */
 static unsigned counted_sockets(const char *summary)
@@ -35,10 +44,9 @@ static unsigned counted_sockets(const char *summary)
     if (!lines)
         return 0;
     char line[LINE_BYTES];
-    unsigned sum = 0, count;
+    unsigned sum = 0;
     while (fgets(line, sizeof line, lines))
-        if (strncmp(line, "FRAG", 4) != 0 && sscanf(line, "%*s inuse %u", &count) == 1)
-            sum += count;
+        sum += counted_in(line);
     fclose(lines);
     return sum;
 }
