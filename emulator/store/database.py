@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 Write = Callable[[Connection], None]
 _BATCH = 256
+_GATHER_SECONDS = 0.02
+"""How long a write that nobody waits for waits for others, so that answers leave before it."""
+
 _BATCH_BYTES = 8 * 1024 * 1024
 """A transaction lies in the write-ahead log as a whole, so what it writes is bounded."""
 
@@ -73,6 +76,7 @@ class Database:
         self.engine: Engine = create_engine(f"sqlite:///{self.path}")
         event.listen(self.engine, "connect", _prepare_connection)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._hurry = threading.Event()
         self._wasteful = threading.Event()
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
 
@@ -88,13 +92,19 @@ class Database:
         trace: TracebackType | None,
     ) -> None:
         self._queue.put(None)
+        self._hurry.set()
         self._writer.join()
         self.engine.dispose()
 
-    def submit(self, write: Write, weight: int = 0) -> Future[None]:
-        """Queue `write` of about `weight` bytes; resolves when its batch is committed."""
+    def submit(self, write: Write, weight: int = 0, *, urgent: bool = False) -> Future[None]:
+        """Queue `write` of about `weight` bytes; the future resolves when its batch is committed.
+
+        Somebody waits for what is `urgent`: it is written at once, with all that is queued.
+        """
         item = _Item(write, weight)
         self._queue.put(item)
+        if urgent:
+            self._hurry.set()
         return item.written
 
     def give_space_back(self) -> None:
@@ -117,6 +127,8 @@ class Database:
 
     def _write_all(self) -> None:
         while (first := self._queue.get()) is not None:
+            self._hurry.wait(_GATHER_SECONDS)
+            self._hurry.clear()
             batch, weight = [first], first.weight
             stop = False
             with suppress(queue.Empty):
