@@ -152,13 +152,13 @@ class Jobs:
         job.recording = loop.call_later(_RECORD_AFTER_SECONDS, self.record, job)
         return job
 
-    def record(self, job: Job) -> "Future[None]":
+    def record(self, job: Job, *, urgent: bool = False) -> "Future[None]":
         """Queue a job that has not ended for the store: after a crash it will know of it.
 
         Done by itself for a job that takes longer than a moment.
         """
         _cancel(job.recording)
-        return self._store.save(job.record)
+        return self._store.save(job.record, urgent=urgent)
 
     async def room(self) -> None:
         """Return when a further result can be kept: what programs print may outrun the disk."""

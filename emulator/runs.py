@@ -51,7 +51,7 @@ class Runs:
     async def accept(self, job: Job, account: Account, program: Program) -> None:
         """Carry `job` out once the account has a slot; returns when the store knows of it."""
         try:
-            await asyncio.wrap_future(self._jobs.record(job))
+            await asyncio.wrap_future(self._jobs.record(job, urgent=True))
         except BaseException as error:
             self._jobs.finish(job, JobStatus.FAILED, _failure(error))
             raise

@@ -10,7 +10,7 @@ from emulator.emulator import Emulator
 from emulator.results import shown
 from emulator.sandbox.program import Program
 
-_ANSWERED = ("created_at", "started_at", "completed_at")
+_TIMES = ("created_at", "started_at", "completed_at")
 """What a job tells, and the answer of a program that was waited for does not."""
 
 
@@ -57,7 +57,7 @@ async def _run(emulator: Emulator, call: Call, work: Program, extra: Json) -> Re
         async with call.when_sender_hangs_up(lambda: job.stop.request(HUNG_UP)):
             await emulator.runs.carry_out(job, work)
     document = emulator.jobs.document(job.record)
-    for name in _ANSWERED:
+    for name in _TIMES:
         document.pop(name, None)
     return Reply(shown(document))
 

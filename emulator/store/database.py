@@ -1,6 +1,7 @@
 """SQLite in WAL mode: any thread reads, one thread writes in batches."""
 
 import fcntl
+import logging
 import os
 import queue
 import sqlite3
@@ -14,13 +15,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from emulator.settings import SettingError
 from emulator.store.migrations import VERSION, migrate
 
+logger = logging.getLogger(__name__)
+
 Write = Callable[[Connection], None]
 _BATCH = 256
+_GATHER_SECONDS = 0.02
+"""How long a write that nobody waits for waits for others, so that answers leave before it."""
+
 _BATCH_BYTES = 8 * 1024 * 1024
 """A transaction lies in the write-ahead log as a whole, so what it writes is bounded."""
 
@@ -70,6 +76,7 @@ class Database:
         self.engine: Engine = create_engine(f"sqlite:///{self.path}")
         event.listen(self.engine, "connect", _prepare_connection)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._hurry = threading.Event()
         self._wasteful = threading.Event()
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
 
@@ -85,13 +92,19 @@ class Database:
         trace: TracebackType | None,
     ) -> None:
         self._queue.put(None)
+        self._hurry.set()
         self._writer.join()
         self.engine.dispose()
 
-    def submit(self, write: Write, weight: int = 0) -> Future[None]:
-        """Queue `write` of about `weight` bytes; resolves when its batch is committed."""
+    def submit(self, write: Write, weight: int = 0, *, urgent: bool = False) -> Future[None]:
+        """Queue `write` of about `weight` bytes; the future resolves when its batch is committed.
+
+        Somebody waits for what is `urgent`: it is written at once, with all that is queued.
+        """
         item = _Item(write, weight)
         self._queue.put(item)
+        if urgent:
+            self._hurry.set()
         return item.written
 
     def give_space_back(self) -> None:
@@ -114,6 +127,8 @@ class Database:
 
     def _write_all(self) -> None:
         while (first := self._queue.get()) is not None:
+            self._hurry.wait(_GATHER_SECONDS)
+            self._hurry.clear()
             batch, weight = [first], first.weight
             stop = False
             with suppress(queue.Empty):
@@ -125,13 +140,9 @@ class Database:
                     batch.append(item)
                     weight += item.weight
             self._commit(batch)
-            if weight >= _LARGE_BYTES:
-                self._cut_log()
+            self._tidy(weight)
             if stop:
                 return
-            if self._wasteful.is_set():
-                self._wasteful.clear()
-                self._vacuum()
 
     def _commit(self, batch: "list[_Item]") -> None:
         """One transaction for all; where it fails, each alone, so that only the bad one is lost."""
@@ -149,20 +160,31 @@ class Database:
         for item in batch:
             item.written.set_result(None)
 
+    def _tidy(self, weight: int) -> None:
+        """Keep log and file small; what cannot be done now (disk full, a reader) is done later."""
+        try:
+            if weight >= _LARGE_BYTES:
+                self._cut_log()
+            if self._wasteful.is_set():
+                self._vacuum()
+                self._wasteful.clear()
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            logger.warning("the state's file cannot be made smaller now: %s", error)
+
     def _vacuum(self) -> None:
         """In steps that the log can hold; `execute` would free one page, a script frees all."""
-        free = 1
-        while free:
+        before, free = None, -1
+        while free and free != before:
             with self.engine.connect() as connection:
                 driver = connection.connection.driver_connection
                 assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - the only driver
                 driver.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
-                (free,) = driver.execute("PRAGMA freelist_count").fetchone()
+                before, (free,) = free, driver.execute("PRAGMA freelist_count").fetchone()
             self._cut_log()
 
     def _cut_log(self) -> None:
         """Move the write-ahead log into the file and empty it, unless somebody still reads it."""
-        with self.engine.connect() as connection, suppress(OperationalError):
+        with self.engine.connect() as connection:
             connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
 

@@ -64,7 +64,7 @@ class JobStore:
         """At least the bytes that are stored; known to the writer thread alone."""
         database.submit(self._count)
 
-    def save(self, record: JobRecord) -> "Future[None]":
+    def save(self, record: JobRecord, *, urgent: bool = False) -> "Future[None]":
         """Queue a job, or what has become of it; the future resolves when it is on disk."""
         row = {name: getattr(record, name) for name in _COPIED}
         known, result = record.known, record.result
@@ -78,7 +78,7 @@ class JobStore:
             if self._estimate > self._budget:
                 self._trim(connection)
 
-        return self._database.submit(write, weight_of(result))
+        return self._database.submit(write, weight_of(result), urgent=urgent)
 
     def get(self, job_id: str, owner: str, since: float) -> JobRecord | None:
         """An account's job that ended at `since` or later."""
@@ -110,7 +110,7 @@ class JobStore:
         def write(connection: Connection) -> None:
             connection.execute(end.values(values))
 
-        self._database.submit(write).result()
+        self._database.submit(write, urgent=True).result()
 
     def expire(self, before: float) -> None:
         """Queue the removal of what ended earlier than `before`; its space is given back."""

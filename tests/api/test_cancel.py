@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -173,22 +174,28 @@ def test_a_waiting_sender_whose_program_has_not_started_is_told_too(own_client: 
     job_in(own_client, holder, "running")
     with ThreadPoolExecutor() as threads:
         execution = threads.submit(executed, own_client, "echo never")
-        waiting: list[str] = []
-
-        def seen() -> bool:
-            jobs = own_client.get("/jobs").json()
-            waiting[:] = [job["job_id"] for job in jobs if job["status"] == "pending"]
-            return bool(waiting)
-
-        eventually(seen)
-        cancel(own_client, waiting[0])
+        cancel(own_client, latest(own_client, "pending"))
         assert execution.result(SECONDS)["status"] == "cancelled"
     cancel(own_client, holder)
 
 
-def hang_up(server: Server, client: Client, code: str, program: str) -> str:
-    """Send `code`, go away once it runs; the job's id."""
-    address = urlsplit(server.api)
+def latest(client: Client, status: str) -> str:
+    """The latest job, once one has this status."""
+    found: list[str] = []
+
+    def seen() -> bool:
+        jobs = client.get("/jobs").json()
+        found[:] = [job["job_id"] for job in jobs if job["status"] == status]
+        return bool(found)
+
+    eventually(seen)
+    return found[0]
+
+
+@contextmanager
+def sent_by_hand(client: Client, code: str) -> Iterator[None]:
+    """A program whose sender waits for its answer for the block, then hangs up."""
+    address = urlsplit(client.base)
     body = b'{"language":"bash","ttl":900,"code":"' + code.encode() + b'"}'
     headers = {
         "Host": "localhost",
@@ -199,17 +206,27 @@ def hang_up(server: Server, client: Client, code: str, program: str) -> str:
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     with socket.create_connection((str(address.hostname), address.port or 0), 10) as connection:
         connection.sendall(f"POST /execute HTTP/1.1\r\n{head}\r\n".encode() + body)
-        container_running(server, program)
-        job_id = server.call(running_jobs(server, client))
-    assert job_id is not None
-    return job_id
+        yield
 
 
 def test_a_program_whose_sender_hangs_up_does_not_run_on(
     own_server: Server, own_client: Client
 ) -> None:
-    job_id = hang_up(own_server, own_client, "echo begun; sleep 4720", "sleep 4720")
+    with sent_by_hand(own_client, "echo begun; sleep 4720"):
+        container_running(own_server, "sleep 4720")
+        job_id = latest(own_client, "running")
     job = job_in(own_client, job_id, "cancelled")
     assert (job["stdout"], job["message"]) == ("begun\n", "Cancelled: the sender hung up")
     eventually(lambda: not any(runs(one, "sleep 4720") for one in containers(own_server)))
     assert own_client.execute("bash", "echo free again")["stdout"] == "free again\n"
+
+
+def test_a_program_whose_sender_hangs_up_before_it_starts_never_does(own_client: Client) -> None:
+    holder = submit(own_client, "sleep 4722")
+    job_in(own_client, holder, "running")
+    with sent_by_hand(own_client, "echo never"):
+        job_id = latest(own_client, "pending")
+    job = job_in(own_client, job_id, "cancelled")
+    assert (job["stdout"], job["message"]) == ("", "Cancelled: the sender hung up")
+    assert "started_at" not in job
+    cancel(own_client, holder)

@@ -23,6 +23,13 @@ def test_what_was_submitted_is_written_before_the_end(tmp_path: Path) -> None:
         assert len(connection.execute(select(properties)).all()) == 1000
 
 
+def test_what_is_urgent_takes_along_what_waits(tmp_path: Path) -> None:
+    with Database(tmp_path) as database:
+        patient = database.submit(put("patient"))
+        database.submit(put("urgent"), urgent=True).result(timeout=10)
+        assert patient.done()
+
+
 def test_a_write_that_fails_does_not_take_its_batch_along(tmp_path: Path) -> None:
     with Database(tmp_path) as database:
         futures = [database.submit(put(name)) for name in ("a", "b", "a", "c")]
