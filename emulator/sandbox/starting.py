@@ -64,6 +64,7 @@ class Starter:
         began = self._clock.monotonic()
         with suppress(TimeoutError):
             async with self._clock.timeout(CLEAN_SECONDS):
+                sandbox.agent.close_channels()
                 report = await sandbox.agent.clean(self._mounts)
         if self._clock.monotonic() - began >= CLEAN_SECONDS:
             raise Unfit(f"it was not clean after {CLEAN_SECONDS} seconds")
