@@ -250,8 +250,12 @@ class Pool:
 
     def _fill_soon(self, shelf: Shelf) -> None:
         if shelf.idle:
-            asyncio.get_running_loop().call_later(REFILL_SECONDS, self._fill)
+            self._spawn(self._fill_later())
         else:
+            self._fill()
+
+    async def _fill_later(self) -> None:
+        if not await self._closed_within(REFILL_SECONDS):
             self._fill()
 
     def _fill(self) -> None:
