@@ -80,11 +80,7 @@ class Agent(Conversation):
         self.send(Type.SIGNAL, 0, bytes((signo, Scope.ALL)))
 
     async def clean(self, mounts: Sequence[str]) -> CleanReport:
-        """Kills everything, empties these mounts, removes IPC objects; tells what was left.
-
-        Every channel ends but listeners.
-        """
-        self._close_channels()
+        """Kills everything, empties these mounts, removes IPC objects; tells what was left."""
         cleaning = Cleaning(self, next(self._ids))
         self._register(cleaning)
         self.send(Type.CLEAN, cleaning.id, messages.clean(mounts))

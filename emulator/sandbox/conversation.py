@@ -144,6 +144,13 @@ class Conversation:
         """Ends the conversation from this side."""
         self.lose("the connection to the agent was closed")
 
+    def close_channels(self) -> None:
+        """Gives up all that is open but listeners: nobody waits for it any more."""
+        with self.pipeline():
+            for channel in list(self._channels.values()):
+                if not isinstance(channel, Listener):
+                    channel.close()
+
     # --- channels --------------------------------------------------------------------------
 
     def _register(self, channel: AnyChannel) -> None:
@@ -162,13 +169,6 @@ class Conversation:
                 piece, view = view[: frames.PAYLOAD_MAX], view[frames.PAYLOAD_MAX :]
                 self.send(Type.OPEN, channel.id, piece, frames.MORE)
             self.send(Type.OPEN, channel.id, view)
-
-    def _close_channels(self) -> None:
-        """Gives up all that is open; listeners stay."""
-        with self.pipeline():
-            for channel in list(self._channels.values()):
-                if not isinstance(channel, Listener):
-                    channel.close()
 
     def _background(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(_quietly(work))

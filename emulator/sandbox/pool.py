@@ -142,14 +142,15 @@ class Pool:
     async def warmed(self) -> None:
         """Wait until every runtime that is kept warm had its first container."""
         for shelf in self._shelves.values():
-            await shelf.served.wait()
+            if shelf.pinned:
+                await shelf.served.wait()
 
     def troubles(self) -> list[str]:
         """Why runs of some runtimes would fail now, or not start at once."""
         return [
             shelf.trouble or f"{shelf.runtime.name}: the first container is starting"
             for shelf in self._shelves.values()
-            if shelf.trouble or not shelf.served.is_set()
+            if shelf.trouble or (shelf.pinned and not shelf.served.is_set())
         ]
 
     def _shelf(self, runtime: Runtime, network_mode: str) -> Shelf:
@@ -250,8 +251,12 @@ class Pool:
 
     def _fill_soon(self, shelf: Shelf) -> None:
         if shelf.idle:
-            asyncio.get_running_loop().call_later(REFILL_SECONDS, self._fill)
+            self._spawn(self._fill_later())
         else:
+            self._fill()
+
+    async def _fill_later(self) -> None:
+        if not await self._closed_within(REFILL_SECONDS):
             self._fill()
 
     def _fill(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from emulator.clock import Clock
-from emulator.sandbox.agent import Agent, AgentLost
+from emulator.sandbox.agent import Agent
 from emulator.sandbox.attach import attach
 from emulator.sandbox.engine import ContainerSpec, Engine
 from emulator.sandbox.images import Images
@@ -64,6 +64,7 @@ class Starter:
         began = self._clock.monotonic()
         with suppress(TimeoutError):
             async with self._clock.timeout(CLEAN_SECONDS):
+                sandbox.agent.close_channels()
                 report = await sandbox.agent.clean(self._mounts)
         if self._clock.monotonic() - began >= CLEAN_SECONDS:
             raise Unfit(f"it was not clean after {CLEAN_SECONDS} seconds")
@@ -84,4 +85,8 @@ async def _greet(agent: Agent) -> None:
         async with asyncio.timeout(HELLO_SECONDS):
             await agent.hello()
     except TimeoutError:
-        raise AgentLost(f"a new agent did not answer for {HELLO_SECONDS} seconds") from None
+        agent.lose(f"a new agent did not answer for {HELLO_SECONDS} seconds")
+        raise agent.closed.result() from None
+    except BaseException:
+        agent.close()
+        raise

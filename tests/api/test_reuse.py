@@ -184,3 +184,16 @@ def test_nothing_runs_any_more_when_the_answer_leaves(
     assert client.execute("bash", code)["success"]
     eventually(lambda: settled(server))
     assert [len(processes) for processes in seen] == [1]
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_refused_run_leaves_nothing_open(client: Client, server: Server) -> None:
+    """Its files and its program are under way when a name turns out to be impossible."""
+    container = container_id(server, "python")
+    before = fingerprint(client)
+    names = ["a", "a/b"]
+    files = [{"filename": name, "content": "eA=="} for name in names]
+    body = {"language": "python", "code": "while True: print('x' * 999)", "input_files": files}
+    assert client.post("/execute", body).status_code == 400
+    assert fingerprint(client) == before
+    assert container_id(server, "python") == container
