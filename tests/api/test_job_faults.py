@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.test_faults import (
+from tests.api.test_jobs import ended, submit
+from tests.client import Client
+from tests.containers import (
     assert_works,
     container_running,
     containers,
@@ -12,8 +14,6 @@ from tests.api.test_faults import (
     ready,
     runs,
 )
-from tests.api.test_jobs import ended, submit
-from tests.client import Client
 from tests.engine_proxy import EngineProxy
 from tests.server import Server, running, settings
 
