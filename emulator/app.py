@@ -24,12 +24,14 @@ def api_app(emulator: Emulator) -> Starlette:
     )
 
 
-def admin_app(emulator: Emulator) -> Starlette:
-    """The admin listener: /_emulator/*, for loopback only."""
-    return Starlette(
+def admin_app(emulator: Emulator, tls_address: str) -> Starlette:
+    """The admin listener: /_emulator/*, for loopback only; it tells where the API has TLS."""
+    app = Starlette(
         middleware=[
             Middleware(RequestRecord),
             Middleware(HostGuard, hosts=LOOPBACK_HOSTS),
         ],
         routes=control_routes(emulator),
     )
+    app.state.tls_address = tls_address
+    return app

@@ -79,7 +79,11 @@ def _memory(_settings: Settings) -> Iterator[Finding]:
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:
-    addresses = ((settings.host, settings.port), (settings.admin_host, settings.admin_port))
+    addresses = (
+        (settings.host, settings.port),
+        (settings.host, settings.tls_port),
+        (settings.admin_host, settings.admin_port),
+    )
     for host, port in addresses:
         try:
             bind(host, port).close()

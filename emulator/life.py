@@ -13,6 +13,7 @@ from emulator import ids
 from emulator.auth import Authenticator
 from emulator.clock import Clock
 from emulator.emulator import Emulator
+from emulator.gateway.authority import Authority
 from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
@@ -82,6 +83,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             pool=pool,
             executor=Executor(pool, engine, budget, clock, settings.queue_timeout),
             readiness=readiness,
+            authority=Authority.load(settings.ca_dir, settings.allowed_hosts),
         )
 
 

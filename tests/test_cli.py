@@ -8,13 +8,14 @@ import pytest
 
 from emulator.accounts import DEFAULT_ACCOUNT
 from emulator.paths import ROOT
+from tests.test_life import state_flags
 
 
 class Command:
     """`unsandbox-emulator` with state of its own."""
 
     def __init__(self, directory: Path) -> None:
-        self.state = ["--data-dir", str(directory / "data"), "--key-file", str(directory / "key")]
+        self.state = state_flags(directory)
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

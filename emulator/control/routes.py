@@ -27,6 +27,12 @@ async def ready(emulator: Emulator, _request: Request) -> Response:
     return _answer({"status": status, "reasons": reasons}, 503 if reasons else 200)
 
 
+async def read_tls(emulator: Emulator, request: Request) -> Response:
+    """Where the API is served over TLS, and the certificate that clients have to trust."""
+    certificate = emulator.authority.certificate_pem.decode()
+    return _answer({"address": request.app.state.tls_address, "certificate": certificate})
+
+
 async def read_journal(emulator: Emulator, request: Request) -> Response:
     """The newest requests first; `limit`, `operation`, `account`, `status`, `job_id` narrow it."""
     query = request.query_params
@@ -82,6 +88,7 @@ async def _json(request: Request) -> dict[str, Any]:
 
 ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/_emulator/ready", ready),
+    ("GET", "/_emulator/tls", read_tls),
     ("GET", "/_emulator/requests", read_journal),
     ("DELETE", "/_emulator/requests", clear_journal),
     ("GET", "/_emulator/clock", read_clock),

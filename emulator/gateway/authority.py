@@ -39,6 +39,8 @@ SERVED_NAMES = (
 )
 """What every certificate of a listener is for."""
 
+
+_EVERY_ADDRESS = {"0.0.0.0", "::", ""}  # noqa: S104 - no certificate is for these
 _SUBTREES = frozenset({"unsandbox.com", "localhost", "127.0.0.0/8", "::1/128"})
 """What the authority may sign for: these names, those below them, and these networks."""
 
@@ -55,6 +57,11 @@ Now = Callable[[], datetime]
 def wall_time() -> datetime:
     """The time that clients check certificates against, which is not the emulator's own clock."""
     return datetime.now(UTC)
+
+
+def served_names(*further: str) -> tuple[str, ...]:
+    """SERVED_NAMES and `further` ones: host names, and addresses that say where they lead to."""
+    return tuple(dict.fromkeys([*SERVED_NAMES, *(set(further) - _EVERY_ADDRESS)]))
 
 
 class Authority:
