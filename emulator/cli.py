@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import uvloop
 
-from emulator import __version__, doctor, keys, log, up
+from emulator import __version__, ca, doctor, keys, log, up
 from emulator.exec import command
 from emulator.sandbox.images import BuildFailed
 from emulator.sandbox.runtimes import CatalogueError
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _up(commands)
     _exec(commands)
+    _ca(commands)
     _keys(commands)
     _runtimes(commands)
     _add(commands, "doctor", "say what this machine lacks to run the emulator", doctor.run)
@@ -104,6 +105,13 @@ def _exec(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the program"
     )
+
+
+def _ca(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "print the file of the certificate that clients have to trust"
+    shape = _add(commands, "ca", text, ca.run).add_mutually_exclusive_group()
+    shape.add_argument("--pem", action="store_true", help="print the certificate itself")
+    shape.add_argument("--env", action="store_true", help="print shell lines that set variables")
 
 
 def _keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

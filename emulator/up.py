@@ -63,7 +63,8 @@ def _greeting(emulator: Emulator, addresses: Addresses) -> str:
         "Ready.",
         f"  API    {addresses.api}",
         f"  HTTPS  {addresses.tls}",
-        f"         trust it: {emulator.settings.ca_dir / CERTIFICATE_FILE}",
+        f"         for clients that trust {emulator.settings.ca_dir / CERTIFICATE_FILE}",
+        '         to trust it in this shell: eval "$(unsandbox-emulator ca --env)"',
         f"  Admin  {addresses.admin}/_emulator/requests",
     ]
     if accounts:

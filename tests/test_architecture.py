@@ -8,12 +8,25 @@ import pytest
 
 from emulator.paths import ROOT
 
-ABOVE_THE_PARTS = ("api", "control", "app", "cli", "doctor", "keys", "life", "middleware", "up")
+ABOVE_THE_PARTS = (
+    "ca",
+    "exec",
+    "api",
+    "control",
+    "app",
+    "cli",
+    "doctor",
+    "keys",
+    "life",
+    "middleware",
+    "up",
+)
 FORBIDDEN = {
     "emulator/sandbox": (*ABOVE_THE_PARTS, "store", "emulator", "auth", "jobs"),
     "emulator/store": (*ABOVE_THE_PARTS, "sandbox", "emulator", "auth", "jobs"),
-    "emulator/api": ("app", "cli", "doctor", "keys", "life", "up", "control"),
-    "emulator/control": ("app", "cli", "doctor", "keys", "life", "up", "api"),
+    "emulator/gateway": (*ABOVE_THE_PARTS, "store", "sandbox", "emulator", "auth", "jobs"),
+    "emulator/api": ("app", "ca", "exec", "cli", "doctor", "keys", "life", "up", "control"),
+    "emulator/control": ("app", "ca", "exec", "cli", "doctor", "keys", "life", "up", "api"),
 }
 
 

@@ -89,6 +89,21 @@ def test_test_keys_can_be_turned_off(command: Command) -> None:
     assert json.loads(listed.stdout) == []
 
 
+def test_the_certificate_to_trust_is_printed_in_three_forms(
+    command: Command, tmp_path: Path
+) -> None:
+    file = Path(command.run("ca", *command.state).stdout.strip())
+    assert file == tmp_path / "ca" / "ca.pem"
+    assert command.run("ca", "--pem", *command.state).stdout == file.read_text()
+    lines = command.run("ca", "--env", *command.state).stdout
+    shown = subprocess.run(
+        ["sh", "-c", f'{lines} cat "$NODE_EXTRA_CA_CERTS"; tail -n 100 "$SSL_CERT_FILE"'],
+        capture_output=True, text=True, check=True, timeout=30,
+    )  # fmt: skip
+    assert shown.stdout.startswith(file.read_text())
+    assert shown.stdout.count(file.read_text()) == 2
+
+
 def test_the_doctor_finds_this_machine_fit(command: Command) -> None:
     done = command.run("doctor", *command.state)
     assert done.returncode == 0, done.stdout
