@@ -71,7 +71,7 @@ def test_an_interactive_shell_has_the_terminal(inside: Exec) -> None:
     program = inside.command("bash", "--norc", "-i")
     with terminal(program, inside.environment(PS1="ready> ")) as screen:
         screen.wait_for("ready> ")
-        screen.press("sh -c 'echo running; sleep 600'\n")
+        screen.press("sh -c 'echo running; exec sleep 600'\n")
         screen.wait_for("running\r\n")
         screen.press("\x1a")
         screen.wait_for("Stopped")
