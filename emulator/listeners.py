@@ -5,15 +5,12 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from emulator.app import admin_app, api_app
-from emulator.emulator import Emulator
-from emulator.gateway.authority import served_names
 from emulator.settings import SettingError, Settings
 
 GRACE_SECONDS = 5
@@ -90,20 +87,6 @@ def bound(settings: Settings) -> Iterator[Listeners]:
             tls=stack.enter_context(bind(settings.host, settings.tls_port)),
             admin=stack.enter_context(bind(settings.admin_host, settings.admin_port)),
         )
-
-
-@asynccontextmanager
-async def serving_all(emulator: Emulator, listeners: Listeners) -> AsyncIterator[None]:
-    """Serve the API, with and without TLS, and the admin surface for the block."""
-    api = api_app(emulator)
-    names = served_names(emulator.settings.host, *emulator.settings.allowed_hosts)
-    context = emulator.authority.server_context(names)
-    admin = admin_app(emulator, listeners.addresses.tls)
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(serving(api, listeners.api))
-        await stack.enter_async_context(serving(api, listeners.tls, context))
-        await stack.enter_async_context(serving(admin, listeners.admin))
-        yield
 
 
 @asynccontextmanager

@@ -7,10 +7,11 @@ import signal
 from contextlib import AsyncExitStack, closing, suppress
 
 from emulator.accounts import DEFAULT_ACCOUNT, Account
+from emulator.app import serving_all
 from emulator.emulator import Emulator
 from emulator.gateway.authority import CERTIFICATE_FILE
 from emulator.life import build_missing, chosen_runtimes, housekeeping, open_engine, opened, prepare
-from emulator.listeners import Addresses, bound, serving_all
+from emulator.listeners import Addresses, bound
 from emulator.paths import RUNTIMES
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.images import Images

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from emulator.app import serving_all
 from emulator.emulator import Emulator
 from emulator.life import opened, prepare
-from emulator.listeners import Addresses, bound, serving_all
+from emulator.listeners import Addresses, bound
 from emulator.settings import Settings
 
 T = TypeVar("T")

@@ -24,7 +24,7 @@ ABOVE_THE_PARTS = (
 FORBIDDEN = {
     "emulator/sandbox": (*ABOVE_THE_PARTS, "store", "emulator", "auth", "jobs"),
     "emulator/store": (*ABOVE_THE_PARTS, "sandbox", "emulator", "auth", "jobs"),
-    "emulator/gateway": (*ABOVE_THE_PARTS, "store", "sandbox", "emulator", "auth", "jobs"),
+    "emulator/gateway": (*ABOVE_THE_PARTS, "store", "emulator", "auth", "jobs"),
     "emulator/api": ("app", "ca", "exec", "cli", "doctor", "keys", "life", "up", "control"),
     "emulator/control": ("app", "ca", "exec", "cli", "doctor", "keys", "life", "up", "api"),
 }
