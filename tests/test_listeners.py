@@ -120,16 +120,25 @@ def test_a_websocket_is_answered_as_without_tls(server: Server, trust: ssl.SSLCo
 EVIL = {"Origin": "https://evil.example"}
 
 
+@pytest.mark.parametrize("body", [b"", b"x" * 4_000_000], ids=["short", "long"])
+def test_plain_http_on_the_tls_port_is_told_so(
+    server: Server, secure: httpx.Client, body: bytes
+) -> None:
+    refusal = httpx.post(f"http://127.0.0.1:{tls_port(server)}/execute", content=body)
+    assert (refusal.status_code, refusal.json()["code"]) == (400, "INVALID_REQUEST")
+    assert "https://" in refusal.json()["details"]
+    assert secure.get("/health").status_code == 200
+
+
 @pytest.mark.parametrize(
     "sent",
     [
         b"",
-        b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"\x16",
         b"\x16\x03\x01\x00\x05hello",
         b"\x00" * 100,
     ],
-    ids=["nothing", "plain HTTP", "a byte", "half a greeting", "zeros"],
+    ids=["nothing", "a byte", "half a greeting", "zeros"],
 )
 def test_what_is_no_tls_is_closed_without_an_answer_or_harm(
     server: Server, secure: httpx.Client, sent: bytes

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from emulator import private_files
+from emulator.gateway.plain_http import ServerContext
 from emulator.settings import SettingError
 
 CERTIFICATE_FILE = "ca.pem"
@@ -122,7 +123,7 @@ class Authority:
         return context
 
     def _context(self, names: Sequence[str]) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_alpn_protocols(["http/1.1"])
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._issue(key.public_key(), names)
