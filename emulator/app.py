@@ -46,8 +46,7 @@ def admin_app(emulator: Emulator, tls_address: str) -> Starlette:
 async def serving_all(emulator: Emulator, listeners: Listeners) -> AsyncIterator[None]:
     """Serve the API, with and without TLS, and the admin surface for the block."""
     api = api_app(emulator)
-    names = served_names(emulator.settings.host, *emulator.settings.allowed_hosts)
-    context = emulator.authority.server_context(names)
+    context = emulator.authority.server_context(served_names(emulator.settings))
     admin = admin_app(emulator, listeners.addresses.tls)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(api, listeners.api))

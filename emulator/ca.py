@@ -14,7 +14,7 @@ BUNDLE_FILE = "bundle.pem"
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """Print where the certificate is, or itself, or shell lines for programs started from there."""
-    pem = Authority.load(settings.ca_dir, settings.allowed_hosts).certificate_pem
+    pem = Authority.of(settings).certificate_pem
     if options.pem:
         print(pem.decode(), end="")
     elif options.env:

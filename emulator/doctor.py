@@ -63,7 +63,7 @@ def _python(_settings: Settings) -> Iterator[Finding]:
 def _state(settings: Settings) -> Iterator[Finding]:
     load_key(settings.key_file)
     yield Finding("key file", good=True, told=str(settings.key_file))
-    Authority.load(settings.ca_dir, settings.allowed_hosts)
+    Authority.of(settings)
     yield Finding("authority", good=True, told=str(settings.ca_dir))
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.data_dir).free

@@ -83,7 +83,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             pool=pool,
             executor=Executor(pool, engine, budget, clock, settings.queue_timeout),
             readiness=readiness,
-            authority=Authority.load(settings.ca_dir, settings.allowed_hosts),
+            authority=Authority.of(settings),
         )
 
 

@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from emulator import private_files
 from emulator.gateway.plain_http import ServerContext
-from emulator.settings import SettingError
+from emulator.settings import SettingError, Settings
 
 CERTIFICATE_FILE = "ca.pem"
 KEY_FILE = "ca.key"
@@ -60,9 +60,10 @@ def wall_time() -> datetime:
     return datetime.now(UTC)
 
 
-def served_names(*further: str) -> tuple[str, ...]:
-    """SERVED_NAMES and `further` ones: host names, and addresses that say where they lead to."""
-    return tuple(dict.fromkeys([*SERVED_NAMES, *(set(further) - _EVERY_ADDRESS)]))
+def served_names(settings: Settings) -> tuple[str, ...]:
+    """What the API's listener of an emulator answers to."""
+    further = {settings.host, *settings.allowed_hosts} - _EVERY_ADDRESS
+    return (*SERVED_NAMES, *sorted(further - set(SERVED_NAMES)))
 
 
 class Authority:
@@ -74,6 +75,11 @@ class Authority:
         self._key = key
         self._certificate = certificate
         self._now = now
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Authority":
+        """The one that an emulator of these settings uses; raises SettingError as `load`."""
+        return cls.load(settings.ca_dir, served_names(settings))
 
     @classmethod
     def load(cls, directory: Path, names: Iterable[str] = (), now: Now = wall_time) -> "Authority":

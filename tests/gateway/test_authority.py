@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from emulator.gateway.authority import SERVED_NAMES, Authority
+from emulator.gateway.authority import SERVED_NAMES, Authority, served_names
 from emulator.settings import SettingError
+from tests.server import settings
 
 START = datetime.now(UTC)
 CONCRETE_NAMES = [name.replace("*", "my-app") for name in SERVED_NAMES]
@@ -173,6 +174,15 @@ def test_further_names_widen_it_and_stay(tmp_path: Path) -> None:
     with listening(wide.server_context([*SERVED_NAMES, "emulator", "192.168.7.7"])) as port:
         for name in ("emulator", "192.168.7.7", "localhost"):
             assert greeting(port, name, wide.certificate_pem)[0] == b"hello"
+
+
+@pytest.mark.parametrize("host", ["192.168.7.7", "0.0.0.0", "::"])  # noqa: S104
+def test_the_address_that_is_listened_on_is_vouched_for(tmp_path: Path, host: str) -> None:
+    chosen = settings(tmp_path, host=host, allowed_hosts="emulator.test")
+    authority = Authority.of(chosen)
+    with listening(authority.server_context(served_names(chosen))) as port:
+        for name in ("192.168.7.7" if host[0] == "1" else "127.0.0.1", "emulator.test"):
+            assert greeting(port, name, authority.certificate_pem)[0] == b"hello"
 
 
 def test_it_can_sign_no_further_authority(authority: Authority) -> None:
