@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-from contextlib import ExitStack
 from pathlib import Path
 
 from emulator.cli import main, settings_of
@@ -24,10 +23,9 @@ def _end_when_alone(locks: Path) -> None:
 def run(flags: list[str]) -> int:
     command = ["up", *flags]
     locks = lock_directory(settings_of(command))
-    hold = ExitStack()  # never closed: the lock ends with the process, and not before
-    hold.enter_context(lock(locks / "emulator", fcntl.LOCK_EX))
-    threading.Thread(target=_end_when_alone, args=(locks,), daemon=True).start()
-    return main(command)
+    with lock(locks / "emulator", fcntl.LOCK_EX):
+        threading.Thread(target=_end_when_alone, args=(locks,), daemon=True).start()
+        return main(command)
 
 
 if __name__ == "__main__":

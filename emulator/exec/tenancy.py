@@ -63,8 +63,8 @@ def emulator_in_use(settings: Settings, flags: Sequence[str], report: Report) ->
     locks.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock(locks / "tenants", fcntl.LOCK_SH) as tenants:
         with lock(locks / "starting", fcntl.LOCK_EX):
-            state = _readiness(settings)
-            process = None if state else _start(settings, flags, report)
+            runs = _readiness(settings) is not None
+            process = None if runs else _start(settings, flags, report)
             _wait_until_ready(settings, process, report)
         yield _found(settings)
         is_last = _try(tenants, fcntl.LOCK_EX)
@@ -115,8 +115,8 @@ def _log(settings: Settings) -> Path:
 
 def _start(settings: Settings, flags: Sequence[str], report: Report) -> "subprocess.Popen[bytes]":
     """Start one out of reach of the terminal's signals; what it says goes to a file."""
-    report("starting an emulator for as long as it is used")
     log = _log(settings)
+    report(f"starting an emulator for as long as it is used; its log is {log}")
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     with log.open("wb") as output:
@@ -135,6 +135,8 @@ def _wait_until_ready(
 ) -> None:
     told: list[str] = []
     while (state := _readiness(settings)) is None or state["status"] != "ready":
+        if process is None and state is None:
+            raise SettingError("the emulator ended before it was ready")
         if process is not None and process.poll() is not None:
             said = _log(settings).read_text(errors="replace").strip()
             raise SettingError(f"the emulator did not start:\n{said}")
@@ -147,27 +149,30 @@ def _wait_until_ready(
 def _readiness(settings: Settings) -> dict[str, Any] | None:
     """What the emulator says of itself; None where nothing listens."""
     try:
-        return _ask(settings, "/_emulator/ready")
+        return _ask(settings, "/_emulator/ready", "status", "reasons")
     except ConnectionRefusedError:
         return None
 
 
 def _found(settings: Settings) -> Found:
-    answer = _ask(settings, "/_emulator/tls")
+    answer = _ask(settings, "/_emulator/tls", "address", "certificate")
     address = urlsplit(answer["address"])
     return Found(str(address.hostname), int(address.port or 0), answer["certificate"].encode())
 
 
-def _ask(settings: Settings, path: str) -> dict[str, Any]:
-    """GET from the admin surface; raises SettingError when it is none."""
+def _ask(settings: Settings, path: str, *fields: str) -> dict[str, Any]:
+    """GET from the admin surface; raises SettingError when an answer lacks one of `fields`."""
     where = f"{settings.admin_host} port {settings.admin_port}"
     connection = http.client.HTTPConnection(settings.admin_host, settings.admin_port, timeout=10)
     try:
         connection.request("GET", path, headers={"Host": "localhost"})
-        return msgspec.json.decode(connection.getresponse().read(), type=dict[str, Any])
+        answer = msgspec.json.decode(connection.getresponse().read(), type=dict[str, Any])
     except ConnectionRefusedError:
         raise
     except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
         raise SettingError(f"what answers at {where} is no emulator ({error})") from None
     finally:
         connection.close()
+    if not answer.keys() >= set(fields):
+        raise SettingError(f"what answers at {where} is no emulator of this version")
+    return answer
