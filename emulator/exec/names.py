@@ -8,14 +8,17 @@ from emulator.middleware import API_HOSTS
 
 HOSTS = Path("/etc/hosts")
 _ORDER = Path("/etc/nsswitch.conf")
+_ANY = "latin-1"  # takes every byte and gives it back
 _CACHE = Path("/var/run/nscd")
 
 
 def lead_names_to(address: str, covers: Covers) -> None:
     """Let every resolver that reads the hosts file find the API's names at `address`."""
-    covers.file(HOSTS.resolve(), hosts(HOSTS.read_text(), address).encode())
+    text = HOSTS.read_text(encoding=_ANY)
+    covers.file(HOSTS.resolve(), hosts(text, address).encode(_ANY))
     if _ORDER.exists():
-        covers.file(_ORDER.resolve(), files_first(_ORDER.read_text()).encode())
+        order = files_first(_ORDER.read_text(encoding=_ANY))
+        covers.file(_ORDER.resolve(), order.encode(_ANY))
     if _CACHE.is_dir():  # nscd answers from the hosts file of its own namespace
         mount_empty(_CACHE.resolve(), 0o755)
 

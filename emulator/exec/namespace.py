@@ -71,10 +71,16 @@ def covers(staging: Path) -> Iterator[Covers]:
     """Make covers; `staging` is any directory, itself covered for the block.
 
     What they show lies in memory alone, so that nothing is left when the namespace ends.
+
+    Raises:
+        SettingError: a file cannot be read, or a mount cannot be made.
     """
     staging.mkdir(mode=0o700, parents=True, exist_ok=True)
     mount_empty(staging, 0o755)
-    yield Covers(staging)
+    try:
+        yield Covers(staging)
+    except OSError as error:
+        raise SettingError(f"exec cannot make its view of this machine: {error}") from None
     uncover(staging)
 
 
