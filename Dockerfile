@@ -21,8 +21,9 @@ RUN .venv/bin/python -m compileall -q emulator
 ENV UNSANDBOX_EMULATOR_HOST=0.0.0.0 \
     UNSANDBOX_EMULATOR_ADMIN_HOST=0.0.0.0 \
     UNSANDBOX_EMULATOR_DATA_DIR=/var/lib/unsandbox-emulator \
-    UNSANDBOX_EMULATOR_KEY_FILE=/etc/unsandbox-emulator/secret.key
+    UNSANDBOX_EMULATOR_KEY_FILE=/etc/unsandbox-emulator/secret.key \
+    UNSANDBOX_EMULATOR_CA_DIR=/etc/unsandbox-emulator/ca
 VOLUME ["/var/lib/unsandbox-emulator", "/etc/unsandbox-emulator"]
-EXPOSE 8042 8043
+EXPOSE 8042 8043 8443
 ENTRYPOINT [".venv/bin/python", "-m", "emulator.cli"]
 CMD ["up"]

@@ -1,5 +1,8 @@
 """The ASGI applications, one a listener; each reads like a table of contents."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
@@ -8,6 +11,8 @@ from emulator.api.dispatch import Dispatcher
 from emulator.api.table import check_table
 from emulator.control.routes import control_routes
 from emulator.emulator import Emulator
+from emulator.gateway.authority import served_names
+from emulator.listeners import Listeners, serving
 from emulator.middleware import API_HOSTS, LOOPBACK_HOSTS, HostGuard, RequestRecord
 
 
@@ -24,12 +29,27 @@ def api_app(emulator: Emulator) -> Starlette:
     )
 
 
-def admin_app(emulator: Emulator) -> Starlette:
-    """The admin listener: /_emulator/*, for loopback only."""
-    return Starlette(
+def admin_app(emulator: Emulator, tls_address: str) -> Starlette:
+    """The admin listener: /_emulator/*, for loopback only; it tells where the API has TLS."""
+    app = Starlette(
         middleware=[
             Middleware(RequestRecord),
             Middleware(HostGuard, hosts=LOOPBACK_HOSTS),
         ],
         routes=control_routes(emulator),
     )
+    app.state.tls_address = tls_address
+    return app
+
+
+@asynccontextmanager
+async def serving_all(emulator: Emulator, listeners: Listeners) -> AsyncIterator[None]:
+    """Serve the API, with and without TLS, and the admin surface for the block."""
+    api = api_app(emulator)
+    context = emulator.authority.server_context(served_names(emulator.settings))
+    admin = admin_app(emulator, listeners.addresses.tls)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(serving(api, listeners.api))
+        await stack.enter_async_context(serving(api, listeners.tls, context))
+        await stack.enter_async_context(serving(admin, listeners.admin))
+        yield

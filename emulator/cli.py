@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 import uvloop
 
-from emulator import __version__, doctor, keys, log, up
+from emulator import __version__, ca, doctor, keys, log, up
+from emulator.exec import command
 from emulator.sandbox.images import BuildFailed
 from emulator.sandbox.runtimes import CatalogueError
 from emulator.settings import SETTINGS, SettingError, Settings
@@ -36,6 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
+def settings_of(arguments: Sequence[str]) -> Settings:
+    """The settings of a command line; raises SettingError."""
+    return Settings.load(vars(_parser().parse_args(arguments)))
+
+
 def _fail(message: str, status: int) -> int:
     print(f"unsandbox-emulator: {message}", file=sys.stderr)
     return status
@@ -50,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _up(commands)
+    _exec(commands)
+    _ca(commands)
     _keys(commands)
     _runtimes(commands)
     _add(commands, "doctor", "say what this machine lacks to run the emulator", doctor.run)
@@ -88,6 +96,22 @@ def _up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
             return runner.run(up.run(settings))
 
     _add(commands, "up", "build what is missing, then serve the API until Ctrl-C", run)
+
+
+def _exec(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "run a program with the emulator in the place of the cloud (root on Linux)"
+    parser = _add(commands, "exec", text, command.run)
+    parser.add_argument("--key", metavar="PUBLIC_KEY", help="whose requests they are")
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the program"
+    )
+
+
+def _ca(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "print the file of the certificate that clients have to trust"
+    shape = _add(commands, "ca", text, ca.run).add_mutually_exclusive_group()
+    shape.add_argument("--pem", action="store_true", help="print the certificate itself")
+    shape.add_argument("--env", action="store_true", help="print shell lines that set variables")
 
 
 def _keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

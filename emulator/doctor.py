@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from emulator.gateway.authority import Authority
 from emulator.life import chosen_runtimes, open_engine
 from emulator.listeners import bind
 from emulator.paths import RUNTIMES, SPEC
@@ -62,6 +63,8 @@ def _python(_settings: Settings) -> Iterator[Finding]:
 def _state(settings: Settings) -> Iterator[Finding]:
     load_key(settings.key_file)
     yield Finding("key file", good=True, told=str(settings.key_file))
+    Authority.of(settings)
+    yield Finding("authority", good=True, told=str(settings.ca_dir))
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.data_dir).free
     told = f"{free // MIB} MiB free at {settings.data_dir}"
@@ -79,7 +82,11 @@ def _memory(_settings: Settings) -> Iterator[Finding]:
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:
-    addresses = ((settings.host, settings.port), (settings.admin_host, settings.admin_port))
+    addresses = (
+        (settings.host, settings.port),
+        (settings.host, settings.tls_port),
+        (settings.admin_host, settings.admin_port),
+    )
     for host, port in addresses:
         try:
             bind(host, port).close()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from emulator.auth import Authenticator
 from emulator.clock import Clock
+from emulator.gateway.authority import Authority
 from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
@@ -39,6 +40,7 @@ class Emulator:
     executor: Executor
     runs: Runs
     readiness: Readiness
+    authority: Authority
 
     def obstacles(self) -> list[str]:
         """Why an execution would not work now; empty when it would."""

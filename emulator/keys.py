@@ -29,6 +29,19 @@ def _accounts(settings: Settings) -> Iterator[AccountStore]:
             store.close()
 
 
+def find_account(settings: Settings, public_key: str) -> Account:
+    """The account of a key, one of those that an emulator of these settings offers.
+
+    Raises:
+        SettingError: there is none.
+    """
+    with _accounts(settings) as store:
+        account = store.get(public_key)
+    if account is None:
+        raise SettingError(f"there is no key {public_key}; see: unsandbox-emulator keys list")
+    return account
+
+
 def list_keys(settings: Settings, options: argparse.Namespace) -> int:
     """Print every account: a table, or JSON for programs. Secrets only of the public test keys."""
     clock = Clock()

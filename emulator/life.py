@@ -13,6 +13,7 @@ from emulator import ids
 from emulator.auth import Authenticator
 from emulator.clock import Clock
 from emulator.emulator import Emulator
+from emulator.gateway.authority import Authority
 from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
@@ -89,6 +90,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             executor=executor,
             runs=runs,
             readiness=readiness,
+            authority=Authority.of(settings),
         )
 
 

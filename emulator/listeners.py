@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from emulator.settings import SettingError
+from emulator.settings import SettingError, Settings
 
 GRACE_SECONDS = 5
 """How long requests may take to end once the emulator is told to stop."""
@@ -47,15 +49,50 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def address(listener: socket.socket) -> str:
+def address(listener: socket.socket, scheme: str = "http") -> str:
     """`http://HOST:PORT` that reaches a bound socket from this machine."""
     host, port = listener.getsockname()[:2]
     host = _EVERY_ADDRESS.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The bound sockets of an emulator: the API, the API over TLS, the admin surface."""
+
+    api: socket.socket
+    tls: socket.socket
+    admin: socket.socket
+
+    @property
+    def addresses(self) -> "Addresses":
+        return Addresses(address(self.api), address(self.tls, "https"), address(self.admin))
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the listeners are reached from this machine, without a path."""
+
+    api: str
+    tls: str
+    admin: str
+
+
+@contextmanager
+def bound(settings: Settings) -> Iterator[Listeners]:
+    """Take every address; raises SettingError for one that cannot be had."""
+    with ExitStack() as stack:
+        yield Listeners(
+            api=stack.enter_context(bind(settings.host, settings.port)),
+            tls=stack.enter_context(bind(settings.host, settings.tls_port)),
+            admin=stack.enter_context(bind(settings.admin_host, settings.admin_port)),
+        )
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(
+    app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
     """Serve `app` on `listener` for the block; ends when running requests have, or their grace."""
     config = uvicorn.Config(
         app,
@@ -66,6 +103,7 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

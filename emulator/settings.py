@@ -92,6 +92,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("host", str, _fixed("127.0.0.1"), "address that the API listens on", "ADDR"),
     Setting("port", _port, _fixed(8042), "port of the API; 0 takes a free one", "PORT"),
     Setting(
+        "tls_port", _port, _fixed(8443), "port of the API over TLS; 0 takes a free one", "PORT"
+    ),
+    Setting(
         "admin_host",
         str,
         _fixed("127.0.0.1"),
@@ -112,6 +115,13 @@ SETTINGS: tuple[Setting, ...] = (
         lambda: _xdg("XDG_CONFIG_HOME", ".config") / "secret.key",
         "key that encrypts stored secrets; made on first start, mode 0600",
         "FILE",
+    ),
+    Setting(
+        "ca_dir",
+        _path,
+        lambda: _xdg("XDG_CONFIG_HOME", ".config") / "ca",
+        "where the local certificate authority is kept; made on first start",
+        "DIR",
     ),
     Setting("seed_file", _optional_path, _fixed(None), "TOML file of accounts to offer", "FILE"),
     Setting(
@@ -233,10 +243,12 @@ class Settings:
 
     host: str
     port: int
+    tls_port: int
     admin_host: str
     admin_port: int
     data_dir: Path
     key_file: Path
+    ca_dir: Path
     seed_file: Path | None
     languages: tuple[str, ...]
     strict: bool

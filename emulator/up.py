@@ -8,10 +8,11 @@ import signal
 from contextlib import AsyncExitStack, closing, suppress
 
 from emulator.accounts import DEFAULT_ACCOUNT, Account
-from emulator.app import admin_app, api_app
+from emulator.app import serving_all
 from emulator.emulator import Emulator
+from emulator.gateway.authority import CERTIFICATE_FILE
 from emulator.life import build_missing, chosen_runtimes, housekeeping, open_engine, opened, prepare
-from emulator.listeners import address, bind, serving
+from emulator.listeners import Addresses, bound
 from emulator.paths import RUNTIMES
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.images import Images
@@ -31,12 +32,10 @@ async def run(settings: Settings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        api = stack.enter_context(bind(settings.host, settings.port))
-        admin = stack.enter_context(bind(settings.admin_host, settings.admin_port))
+        listeners = stack.enter_context(bound(settings))
         emulator = await stack.enter_async_context(opened(settings))
-        await stack.enter_async_context(serving(api_app(emulator), api))
-        await stack.enter_async_context(serving(admin_app(emulator), admin))
-        work = asyncio.create_task(_serve(emulator, address(api), address(admin)))
+        await stack.enter_async_context(serving_all(emulator, listeners))
+        work = asyncio.create_task(_serve(emulator, listeners.addresses))
         stack.push_async_callback(_end, work)
         told = asyncio.create_task(stop.wait())
         await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
@@ -47,11 +46,11 @@ async def run(settings: Settings) -> int:
     return 0
 
 
-async def _serve(emulator: Emulator, api: str, admin: str) -> None:
+async def _serve(emulator: Emulator, addresses: Addresses) -> None:
     await prepare(emulator, say)
     await emulator.pool.warmed()
     gc.freeze()  # all that start-up made stays: looking it over each time would take long
-    say(_greeting(emulator, api, admin))
+    say(_greeting(emulator, addresses))
     await housekeeping(emulator)
 
 
@@ -61,9 +60,16 @@ async def _end(work: "asyncio.Task[None]") -> None:
         await work
 
 
-def _greeting(emulator: Emulator, api: str, admin: str) -> str:
+def _greeting(emulator: Emulator, addresses: Addresses) -> str:
     accounts = emulator.accounts.all()
-    lines = ["Ready.", f"  API    {api}", f"  Admin  {admin}/_emulator/requests"]
+    lines = [
+        "Ready.",
+        f"  API    {addresses.api}",
+        f"  HTTPS  {addresses.tls}",
+        f"         for clients that trust {emulator.settings.ca_dir / CERTIFICATE_FILE}",
+        '         to trust it in this shell: eval "$(unsandbox-emulator ca --env)"',
+        f"  Admin  {addresses.admin}/_emulator/requests",
+    ]
     if accounts:
         account = next((one for one in accounts if one == DEFAULT_ACCOUNT), accounts[0])
         lines += [
@@ -71,7 +77,7 @@ def _greeting(emulator: Emulator, api: str, admin: str) -> str:
             f"  Secret key  {_shown_secret(account)}",
             "  More keys: unsandbox-emulator keys list",
             "Try it, from another terminal:",
-            signed_curl(api, account),
+            signed_curl(addresses.api, account),
         ]
     return "\n".join(lines)
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import ssl
 import time
 from typing import Any
 
@@ -22,10 +23,12 @@ test_account.__test__ = False  # type: ignore[attr-defined]  # no test, in spite
 class Client:
     """Sends signed requests to one server as one account."""
 
-    def __init__(self, base: str, account: Account = DEFAULT_ACCOUNT) -> None:
+    def __init__(
+        self, base: str, account: Account = DEFAULT_ACCOUNT, verify: ssl.SSLContext | bool = True
+    ) -> None:
         self.base = base
         self.account = account
-        self._http = httpx.Client(base_url=base, timeout=120)
+        self._http = httpx.Client(base_url=base, timeout=120, verify=verify)
 
     def close(self) -> None:
         self._http.close()

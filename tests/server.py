@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from emulator.app import admin_app, api_app
+from emulator.app import serving_all
 from emulator.emulator import Emulator
 from emulator.life import opened, prepare
-from emulator.listeners import address, bind, serving
+from emulator.listeners import Addresses, bound
 from emulator.settings import Settings
 
 T = TypeVar("T")
@@ -26,11 +26,18 @@ READY_SECONDS = 60
 class Server:
     """Where it listens, and its parts for what cannot be seen over HTTP."""
 
-    api: str
-    admin: str
+    addresses: Addresses
     emulator: Emulator
     loop: asyncio.AbstractEventLoop
     stop: asyncio.Event
+
+    @property
+    def api(self) -> str:
+        return self.addresses.api
+
+    @property
+    def admin(self) -> str:
+        return self.addresses.admin
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` on the server's own loop."""
@@ -41,9 +48,11 @@ def settings(directory: Path, **flags: str) -> Settings:
     """Settings for a test: free ports, own state, every answer held against the contract."""
     defaults = {
         "port": "0",
+        "tls_port": "0",
         "admin_port": "0",
         "data_dir": str(directory / "data"),
         "key_file": str(directory / "secret.key"),
+        "ca_dir": str(directory / "ca"),
         "check_responses": "closed",
         "log_level": "warning",
     }
@@ -78,14 +87,12 @@ def _run(chosen: Settings, started: "Future[Server]") -> None:
 async def _serve(chosen: Settings, started: "Future[Server]") -> None:
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
-        api = stack.enter_context(bind(chosen.host, chosen.port))
-        admin = stack.enter_context(bind(chosen.admin_host, chosen.admin_port))
+        listeners = stack.enter_context(bound(chosen))
         emulator = await stack.enter_async_context(opened(chosen))
-        await stack.enter_async_context(serving(api_app(emulator), api))
-        await stack.enter_async_context(serving(admin_app(emulator), admin))
+        await stack.enter_async_context(serving_all(emulator, listeners))
         await prepare(emulator, print)
         async with asyncio.timeout(READY_SECONDS):
             await emulator.pool.warmed()
         loop = asyncio.get_running_loop()
-        started.set_result(Server(address(api), address(admin), emulator, loop, stop))
+        started.set_result(Server(listeners.addresses, emulator, loop, stop))
         await stop.wait()

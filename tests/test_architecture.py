@@ -8,13 +8,26 @@ import pytest
 
 from emulator.paths import ROOT
 
-ABOVE_THE_PARTS = ("api", "control", "app", "cli", "doctor", "keys", "life", "middleware", "up")
+ABOVE_THE_PARTS = (
+    "ca",
+    "exec",
+    "api",
+    "control",
+    "app",
+    "cli",
+    "doctor",
+    "keys",
+    "life",
+    "middleware",
+    "up",
+)
 JOBS = ("jobs", "results", "runs")
 FORBIDDEN = {
     "emulator/sandbox": (*ABOVE_THE_PARTS, "store", "emulator", "auth", *JOBS),
     "emulator/store": (*ABOVE_THE_PARTS, "sandbox", "emulator", "auth", *JOBS),
-    "emulator/api": ("app", "cli", "doctor", "keys", "life", "up", "control"),
-    "emulator/control": ("app", "cli", "doctor", "keys", "life", "up", "api"),
+    "emulator/gateway": (*ABOVE_THE_PARTS, "store", "emulator", "auth", *JOBS),
+    "emulator/api": ("app", "ca", "exec", "cli", "doctor", "keys", "life", "up", "control"),
+    "emulator/control": ("app", "ca", "exec", "cli", "doctor", "keys", "life", "up", "api"),
 }
 
 

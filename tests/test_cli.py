@@ -8,13 +8,14 @@ import pytest
 
 from emulator.accounts import DEFAULT_ACCOUNT
 from emulator.paths import ROOT
+from tests.test_life import state_flags
 
 
 class Command:
     """`unsandbox-emulator` with state of its own."""
 
     def __init__(self, directory: Path) -> None:
-        self.state = ["--data-dir", str(directory / "data"), "--key-file", str(directory / "key")]
+        self.state = state_flags(directory)
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -86,6 +87,21 @@ def test_the_secrets_of_the_documented_test_keys_are_listed(command: Command) ->
 def test_test_keys_can_be_turned_off(command: Command) -> None:
     listed = command.run("keys", "list", "--json", "--test-keys=false", *command.state)
     assert json.loads(listed.stdout) == []
+
+
+def test_the_certificate_to_trust_is_printed_in_three_forms(
+    command: Command, tmp_path: Path
+) -> None:
+    file = Path(command.run("ca", *command.state).stdout.strip())
+    assert file == tmp_path / "ca" / "ca.pem"
+    assert command.run("ca", "--pem", *command.state).stdout == file.read_text()
+    lines = command.run("ca", "--env", *command.state).stdout
+    shown = subprocess.run(
+        ["sh", "-c", f'{lines} cat "$NODE_EXTRA_CA_CERTS"; tail -n 100 "$SSL_CERT_FILE"'],
+        capture_output=True, text=True, check=True, timeout=30,
+    )  # fmt: skip
+    assert shown.stdout.startswith(file.read_text())
+    assert shown.stdout.count(file.read_text()) == 2
 
 
 def test_the_doctor_finds_this_machine_fit(command: Command) -> None:

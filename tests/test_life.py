@@ -28,6 +28,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def state_flags(directory: Path) -> list[str]:
+    """State of a test's own, and a free port for TLS."""
+    names = {"--data-dir": "data", "--key-file": "key", "--ca-dir": "ca"}
+    own = [f"{flag}={directory / name}" for flag, name in names.items()]
+    return [*own, "--tls-port=0"]
+
+
 class Process:
     """`unsandbox-emulator up` with one language."""
 
@@ -38,13 +45,18 @@ class Process:
         flags = {
             "--port": self.api.rpartition(":")[2],
             "--admin-port": self.admin.rpartition(":")[2],
-            "--data-dir": str(directory / "data"),
-            "--key-file": str(directory / "key"),
             "--languages": "bash",
         }
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "emulator.cli", "up", *sum(flags.items(), ())],
+                [
+                    sys.executable,
+                    "-m",
+                    "emulator.cli",
+                    "up",
+                    *sum(flags.items(), ()),
+                    *state_flags(directory),
+                ],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -281,7 +293,7 @@ def test_a_data_directory_in_use_is_refused_in_words(tmp_path: Path) -> None:
 def test_a_port_in_use_is_refused_in_words(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        state = ["--data-dir", str(tmp_path / "d"), "--key-file", str(tmp_path / "k")]
+        state = state_flags(tmp_path)
         done = subprocess.run(
             [sys.executable, "-m", "emulator.cli", "up", "--port", port, *state],
             cwd=ROOT, capture_output=True, text=True, check=False, timeout=30,
@@ -291,7 +303,7 @@ def test_a_port_in_use_is_refused_in_words(tmp_path: Path) -> None:
 
 
 def test_without_an_engine_it_says_what_to_install(tmp_path: Path) -> None:
-    state = ["--data-dir", str(tmp_path / "d"), "--key-file", str(tmp_path / "k")]
+    state = state_flags(tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "emulator.cli", "up", "--port", "0", "--admin-port", "0", *state],
         cwd=ROOT,

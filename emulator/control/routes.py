@@ -1,4 +1,4 @@
-"""/_emulator/*: readiness, the journal and the clock, for whoever runs the emulator."""
+"""/_emulator/*: readiness, TLS, the journal and the clock, for whoever runs the emulator."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -25,6 +25,17 @@ async def ready(emulator: Emulator, _request: Request) -> Response:
     reasons = emulator.obstacles()
     status = "starting" if reasons else "ready"
     return _answer({"status": status, "reasons": reasons}, 503 if reasons else 200)
+
+
+async def read_tls(emulator: Emulator, request: Request) -> Response:
+    """Where the API is served over TLS, and the certificate that clients have to trust."""
+    certificate = emulator.authority.certificate_pem.decode()
+    return _answer({"address": request.app.state.tls_address, "certificate": certificate})
+
+
+async def read_certificate(emulator: Emulator, _request: Request) -> Response:
+    """The same certificate as a file."""
+    return Response(emulator.authority.certificate_pem, media_type="application/x-pem-file")
 
 
 async def read_journal(emulator: Emulator, request: Request) -> Response:
@@ -82,6 +93,8 @@ async def _json(request: Request) -> dict[str, Any]:
 
 ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/_emulator/ready", ready),
+    ("GET", "/_emulator/tls", read_tls),
+    ("GET", "/_emulator/ca.pem", read_certificate),
     ("GET", "/_emulator/requests", read_journal),
     ("DELETE", "/_emulator/requests", clear_journal),
     ("GET", "/_emulator/clock", read_clock),

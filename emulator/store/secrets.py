@@ -1,13 +1,13 @@
 """Encryption of what is secret at rest: AES-256-GCM under a key kept outside the data directory."""
 
 import base64
-import binascii
 import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from emulator import private_files
 from emulator.settings import ENV_PREFIX, SettingError
 
 MASTER_KEY_VARIABLE = ENV_PREFIX + "MASTER_KEY"
@@ -48,35 +48,18 @@ def load_key(key_file: Path) -> bytes:
     text = os.environ.get(MASTER_KEY_VARIABLE)
     if text:
         return _decode(text, MASTER_KEY_VARIABLE)
-    try:
-        return _read(key_file)
-    except FileNotFoundError:
-        return _create(key_file)
+    with private_files.locked(key_file.parent):
+        content = private_files.read(key_file)
+        if content is None:
+            content = base64.b64encode(os.urandom(_KEY_BYTES)) + b"\n"
+            private_files.write(key_file, content)
+    return _decode(content, str(key_file))
 
 
-def _read(key_file: Path) -> bytes:
-    with key_file.open(encoding="ascii") as file:
-        if os.fstat(file.fileno()).st_mode & 0o077:
-            raise SettingError(f"{key_file} can be read by others; run: chmod 600 {key_file}")
-        return _decode(file.read(), str(key_file))
-
-
-def _create(key_file: Path) -> bytes:
-    key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = os.urandom(_KEY_BYTES)
-    try:
-        handle = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process was first
-        return _read(key_file)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(base64.b64encode(key).decode() + "\n")
-    return key
-
-
-def _decode(text: str, source: str) -> bytes:
+def _decode(text: str | bytes, source: str) -> bytes:
     try:
         key = base64.b64decode(text.strip(), validate=True)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if len(key) != _KEY_BYTES:
         raise SettingError(f"{source} must hold the base64 form of {_KEY_BYTES} bytes")

@@ -24,8 +24,9 @@ class EmulatorProcess:
 def emulator_process(**settings: str) -> Iterator[EmulatorProcess]:
     """Run `up` with these settings for the block; raises RuntimeError when it ends too soon."""
     with tempfile.TemporaryDirectory() as state:
-        own = {"data_dir": f"{state}/data", "key_file": f"{state}/key", "port": "0"}
-        flags = {**own, "admin_port": "0", "log_level": "warning", **settings}
+        own = {"data_dir": f"{state}/data", "key_file": f"{state}/key", "ca_dir": f"{state}/ca"}
+        ports = dict.fromkeys(("port", "tls_port", "admin_port"), "0")
+        flags = {**own, **ports, "log_level": "warning", **settings}
         command = [sys.executable, "-m", "emulator.cli", "up"]
         for name, value in flags.items():
             command += [f"--{name.replace('_', '-')}", value]

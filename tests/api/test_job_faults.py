@@ -4,16 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.test_faults import assert_works, ready
 from tests.api.test_jobs import ended, submit
 from tests.client import Client
-from tests.containers import (
-    assert_works,
-    container_running,
-    containers,
-    eventually,
-    ready,
-    runs,
-)
+from tests.containers import container_running, containers, eventually, runs
 from tests.engine_proxy import EngineProxy
 from tests.server import Server, running, settings
 

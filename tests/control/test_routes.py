@@ -1,3 +1,4 @@
+import ssl
 import time
 from collections.abc import Iterator
 
@@ -12,6 +13,14 @@ def test_ready_is_200_when_an_execution_would_work(admin: httpx.Client) -> None:
     response = admin.get("/_emulator/ready")
     assert response.status_code == 200
     assert response.json() == {"status": "ready", "reasons": []}
+
+
+def test_tls_is_told_with_what_has_to_be_trusted(admin: httpx.Client, server: Server) -> None:
+    told = admin.get("/_emulator/tls").json()
+    assert told["address"] == server.addresses.tls
+    assert admin.get("/_emulator/ca.pem").text == told["certificate"]
+    trust = ssl.create_default_context(cadata=told["certificate"])
+    assert httpx.get(f"{told['address']}/health", verify=trust).status_code == 200
 
 
 def test_requests_are_listed_with_what_was_overlooked(admin: httpx.Client, client: Client) -> None:
