@@ -8,7 +8,7 @@ from emulator.api.dispatch import Dispatcher
 from emulator.api.table import check_table
 from emulator.control.routes import control_routes
 from emulator.emulator import Emulator
-from emulator.middleware import API_HOSTS, LOOPBACK_HOSTS, HostGuard, RequestRecord
+from emulator.middleware import API_HOSTS, LOOPBACK_HOSTS, FaultInjection, HostGuard, RequestRecord
 
 
 def api_app(emulator: Emulator) -> Starlette:
@@ -19,6 +19,9 @@ def api_app(emulator: Emulator) -> Starlette:
         middleware=[
             Middleware(RequestRecord, journal=emulator.journal),
             Middleware(HostGuard, hosts=hosts),
+            Middleware(
+                FaultInjection, rules=emulator.faults, spec=emulator.spec, clock=emulator.clock
+            ),
         ],
         routes=[Mount("/", app=Dispatcher(emulator))],
     )

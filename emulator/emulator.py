@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from emulator.auth import Authenticator
 from emulator.clock import Clock
+from emulator.faults import FaultRules
 from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
@@ -30,6 +31,7 @@ class Emulator:
     rates: RateLimits
     slots: Slots
     journal: Journal
+    faults: FaultRules
     jobs: Jobs
     catalogue: Catalogue
     images: Images

@@ -13,6 +13,7 @@ from emulator import ids
 from emulator.auth import Authenticator
 from emulator.clock import Clock
 from emulator.emulator import Emulator
+from emulator.faults import FaultRules
 from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
@@ -75,6 +76,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             rates=RateLimits(clock),
             slots=Slots(),
             journal=Journal(settings.journal_size, clock),
+            faults=FaultRules(spec),
             jobs=Jobs(JobStore(database), clock, settings.job_retention),
             catalogue=catalogue,
             images=images,

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from emulator.middleware import CUT
 from emulator.settings import SettingError
 
 GRACE_SECONDS = 5
@@ -16,6 +18,14 @@ GRACE_SECONDS = 5
 
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is told instead
+
+
+class _Http(HttpToolsProtocol):
+    """HTTP whose application can end a connection without an answer, or in the middle of one."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {CUT: {"connection": self.transport.close}}
 
 
 class _Server(uvicorn.Server):
@@ -59,7 +69,7 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     """Serve `app` on `listener` for the block; ends when running requests have, or their grace."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=_Http,
         ws="websockets-sansio",
         lifespan="off",
         log_config=None,

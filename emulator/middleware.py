@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import msgspec
@@ -10,16 +11,22 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
+from uvicorn.protocols.utils import ClientDisconnected
 
 from emulator import ids
+from emulator.clock import Clock
 from emulator.errors import ApiError, ForeignOrigin, MisdirectedRequest
 from emulator.exchange import Exchange
+from emulator.faults import Answer, FaultRules, Struck, strike
 from emulator.journal import Journal
+from emulator.spec import Spec
 
 access = logging.getLogger("emulator.access")
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 API_HOSTS = ("api.unsandbox.com", "unsandbox.com")
+CUT = "unsandbox.cut"
+"""The extension of HTTP scopes whose `connection()` ends the connection; `listeners.py` adds it."""
 _STATUS_MESSAGES = frozenset({"http.response.start", "websocket.http.response.start"})
 
 
@@ -84,13 +91,7 @@ class HostGuard:
         try:
             self._check(Headers(scope=scope))
         except ApiError as error:
-            Exchange.of(scope).code = error.code
-            body = msgspec.json.encode(error.body())
-            response = Response(body, error.status, media_type="application/json")
-            if scope["type"] == "websocket":
-                await WebSocket(scope, receive, send).send_denial_response(response)
-            else:
-                await response(scope, receive, send)
+            await _refuse(scope, receive, send, Answer(error.status, error.body(), error.headers))
             return
         await self.app(scope, receive, send)
 
@@ -103,6 +104,78 @@ class HostGuard:
         origin = headers.get("origin")
         if origin is not None and (urlsplit(origin).hostname or "") not in self.hosts:
             raise ForeignOrigin("Requests from pages of other origins are refused")
+
+
+class FaultInjection:
+    """Lets faults that rules ask for happen, and ends what a request's own header asked to end.
+
+    A rule is matched before anybody is authenticated, as real faults are: the account is the one
+    that the request names.
+    """
+
+    def __init__(self, app: ASGIApp, rules: FaultRules, spec: Spec, clock: Clock) -> None:
+        self.app = app
+        self.rules = rules
+        self.spec = spec
+        self.clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        exchange = Exchange.of(scope)
+        try:
+            if self.rules:
+                await self._strike(scope, exchange)
+            await self.app(scope, receive, _halving(send, exchange))
+        except Struck as struck:
+            if struck.answer is None:
+                await _cut(scope, receive)
+            else:
+                await _refuse(scope, receive, send, struck.answer)
+
+    async def _strike(self, scope: Scope, exchange: Exchange) -> None:
+        with suppress(ApiError):  # a path that is nowhere has no operation
+            exchange.operation, _ = self.spec.match(exchange.method, scope["raw_path"])
+        public_key = Headers(scope=scope).get("authorization", "").partition(" ")[2].strip()
+        struck = self.rules.strikes(exchange, public_key)
+        if struck is not None:
+            rule_id, fault = struck
+            await strike(fault, rule_id, exchange, self.clock)
+
+
+def _halving(send: Send, exchange: Exchange) -> Send:
+    """A `send` that ends after half of the first piece of a body which is to be truncated."""
+
+    async def halving(message: Message) -> None:
+        body = message.get("body", b"")
+        if exchange.truncate and message["type"] == "http.response.body" and body:
+            await send({**message, "body": body[: len(body) // 2], "more_body": True})
+            raise Struck(None)
+        await send(message)
+
+    return halving
+
+
+async def _cut(scope: Scope, receive: Receive) -> None:
+    """End the connection as it is; what has been sent still arrives."""
+    if scope["type"] == "websocket":
+        raise ClientDisconnected
+    scope["extensions"][CUT]["connection"]()
+    while (await receive())["type"] != "http.disconnect":
+        continue
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, answer: Answer) -> None:
+    exchange = Exchange.of(scope)
+    exchange.code = str(answer.body["code"])
+    headers = {**exchange.response_headers, **answer.headers}
+    body = msgspec.json.encode(answer.body)
+    response = Response(body, answer.status, headers, "application/json")
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(response)
+    else:
+        await response(scope, receive, send)
 
 
 def _hostname(host: str) -> str:

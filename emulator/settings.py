@@ -176,6 +176,13 @@ SETTINGS: tuple[Setting, ...] = (
         "N",
     ),
     Setting(
+        "fault_header",
+        _switch,
+        _fixed(True),
+        "let requests ask for a fault of their own, by the header X-Emulator-Fault",
+        "BOOL",
+    ),
+    Setting(
         "extra_ca",
         _optional_path,
         _fixed(None),
@@ -221,6 +228,7 @@ class Settings:
     queue_timeout: int
     job_retention: int
     journal_size: int
+    fault_header: bool
     extra_ca: Path | None
     check_responses: str
     log_level: str

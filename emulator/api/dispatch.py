@@ -24,6 +24,7 @@ from emulator.errors import (
     PayloadTooLarge,
 )
 from emulator.exchange import Exchange
+from emulator.faults import FAULT_HEADER, Struck, parse_header, strike
 from emulator.spec import Operation, check
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Dispatcher:
             response = await self._respond(scope, receive, exchange)
         except ClientDisconnect:
             return
+        except Struck:
+            raise
         except Exception:
             logger.exception("request %s failed", exchange.request_id)
             response = _render(_internal_error(exchange), exchange)
@@ -74,6 +77,7 @@ class Dispatcher:
         exchange.body_bytes = len(raw)
         if not operation.public:
             self._admit(scope, headers, raw, exchange)
+        await self._strike(headers, exchange)
         handler = HANDLERS.get(operation.id)
         if handler is None:
             raise NotImplementedYet(f"{operation.method} {operation.path} is not in this version")
@@ -92,6 +96,16 @@ class Dispatcher:
         exchange.response_headers.update(allowance.headers())
         if refusal is not None:
             raise refusal
+
+    async def _strike(self, headers: Headers, exchange: Exchange) -> None:
+        """The fault that a request asks for by its own header, once it is known whose it is."""
+        asked = headers.getlist(FAULT_HEADER)
+        if not asked:
+            return
+        if not self._emulator.settings.fault_header:
+            exchange.notes.append(f"faults: {FAULT_HEADER} is ignored, fault_header is off")
+            return
+        await strike(parse_header("; ".join(asked)), "header", exchange, self._emulator.clock)
 
     def _body(
         self, operation: Operation, headers: Headers, raw: bytes, exchange: Exchange

@@ -24,7 +24,7 @@ async def execute(emulator: Emulator, call: Call) -> Reply:
     """Run `code` in `language` and answer when it has ended."""
     fields = call.fields
     runtime = named_runtime(emulator.catalogue, str(fields["language"]))
-    work = program(runtime, str(fields["code"]), fields, call.account)
+    work = program(runtime, str(fields["code"]), fields, call.account, call.exchange.engine_fault)
     return Reply(await _run(emulator, call, work, {}))
 
 
@@ -33,7 +33,7 @@ async def run(emulator: Emulator, call: Call) -> Reply:
     fields = {**call.query, **(call.body if isinstance(call.body, dict) else {})}
     code = call.body if isinstance(call.body, str) else str(fields["code"])
     runtime = detected_runtime(emulator.catalogue, code)
-    work = program(runtime, code, fields, call.account)
+    work = program(runtime, code, fields, call.account, call.exchange.engine_fault)
     return Reply(await _run(emulator, call, work, {"detected_language": runtime.name}))
 
 

@@ -14,6 +14,7 @@ from emulator.errors import (
     TierRequired,
     UnknownLanguage,
 )
+from emulator.sandbox.engine_faults import EngineFault
 from emulator.sandbox.program import InputFile, Program
 from emulator.sandbox.runtimes import Catalogue, Runtime
 
@@ -26,8 +27,14 @@ MAX_VARIABLE_BYTES = 131_071
 MAX_ENVIRONMENT_BYTES = 1_000_000
 
 
-def program(runtime: Runtime, code: str, fields: Json, account: Account) -> Program:
-    """The program that `fields` (of an execute or run request) ask for.
+def program(
+    runtime: Runtime,
+    code: str,
+    fields: Json,
+    account: Account,
+    fault: EngineFault | None = None,
+) -> Program:
+    """The program that `fields` (of an execute or run request) ask for, to be met by `fault`.
 
     Raises:
         BadRequest: a field breaks a rule; the message names both.
@@ -46,6 +53,7 @@ def program(runtime: Runtime, code: str, fields: Json, account: Account) -> Prog
         vcpu=int(values.get("vcpu", 1)),
         input_files=input_files(values.get("input_files", ())),
         return_artifact=values.get("return_artifact", False),
+        fault=fault,
     )
 
 

@@ -23,6 +23,7 @@ from emulator.sandbox.agent import (
     SpawnFailed,
 )
 from emulator.sandbox.engine import Engine, EngineError
+from emulator.sandbox.engine_faults import faulty
 from emulator.sandbox.frames import WINDOW
 from emulator.sandbox.limits import Budget, Limits
 from emulator.sandbox.pool import Pool, Sandbox, StartFailed
@@ -80,7 +81,10 @@ class Executor:
             SandboxFailed: the container, its agent or the engine went away.
         """
         try:
-            async with self._admitted(program) as sandbox:
+            async with (
+                self._admitted(program) as sandbox,
+                faulty(sandbox, program.fault, self._engine, self._clock),
+            ):
                 return await _Run(sandbox, program, self._clock).outcome()
         except (AgentError, EngineError, StartFailed) as error:
             logger.warning("a run of %s failed: %s", program.runtime.name, error)
@@ -96,6 +100,8 @@ class Executor:
         async with AsyncExitStack() as stack:
             try:
                 async with self._clock.timeout(self._queue_seconds):
+                    if program.fault is not None:
+                        await self._clock.sleep(program.fault.slow_start)
                     await stack.enter_async_context(self._budget.promise(limits.memory_bytes))
                     sandbox = await stack.enter_async_context(
                         self._pool.lease(program.runtime, program.network_mode)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from emulator.sandbox.engine_faults import EngineFault
 from emulator.sandbox.runtimes import Runtime
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
@@ -36,6 +37,7 @@ class Program:
     vcpu: int
     input_files: tuple[InputFile, ...]
     return_artifact: bool
+    fault: EngineFault | None = None
 
 
 class Ending(StrEnum):

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from emulator.sandbox.runtime import CatalogueError, FileName, RunFacts, Runtime, RuntimeTest, Table
+from emulator.typed import misfit
 
 T = TypeVar("T")
 
@@ -63,14 +64,7 @@ def read(file: Path, kind: type[T]) -> T:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CatalogueError(f"{file}: {error}") from error
     except msgspec.ValidationError as error:
-        raise CatalogueError(f"{file}: {_with_key(error)}") from error
-
-
-def _with_key(error: msgspec.ValidationError) -> str:
-    """`run.source: Expected ...` instead of `Expected ... - at `$.run.source``."""
-    rule, _, path = str(error).partition(" - at ")
-    key = path.strip("`").removeprefix("$").lstrip(".")
-    return f"{key}: {rule}" if key else rule
+        raise CatalogueError(f"{file}: {misfit(error)}") from error
 
 
 def read_runtime(file: Path, common: Mapping[str, Mapping[str, object]]) -> Runtime:
@@ -122,7 +116,7 @@ def _tests(
                 {**common.get(name, {}), **special.get(name, {})}, _Expectation
             )
         except msgspec.ValidationError as error:
-            raise CatalogueError(f"{file}: {key}: {_with_key(error)}") from error
+            raise CatalogueError(f"{file}: {key}: {misfit(error)}") from error
         yield RuntimeTest(
             name=name,
             program=_program(file, key),
