@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 
 from emulator import compat
 from emulator.api.call import Call, Json, Reply
-from emulator.api.table import HANDLERS
+from emulator.api.table import CHECKS, HANDLERS
 from emulator.auth import SignedRequest
 from emulator.emulator import Emulator
 from emulator.errors import (
@@ -123,9 +123,17 @@ class Dispatcher:
         body = _parse_json(raw) if media_type == _JSON else _parse_text(raw)
         if media_type == _JSON and not self._emulator.settings.strict:
             body = compat.canonical_body(operation.id, body, exchange)
-        exchange.body = body if isinstance(body, dict) else None  # raw text may be a vault
+        if media_type == _JSON and not isinstance(body, dict):
+            raise BadRequest("body: must be a JSON object")
+        if isinstance(body, dict):
+            exchange.body = body  # raw text may be a vault
+            self._check_first(operation, body)
         check(validator, body)
         return body
+
+    def _check_first(self, operation: Operation, body: Json) -> None:
+        if operation.id in CHECKS:
+            CHECKS[operation.id](self._emulator, body)
 
     def _query(self, operation: Operation, scope: Scope, exchange: Exchange) -> dict[str, object]:
         if not operation.query:

@@ -1,17 +1,13 @@
 """`/execute` and `/run`: a program in, its output and exit code back."""
 
-import base64
-
+from emulator.api.artifacts import artifact_fields
 from emulator.api.call import Call, Json, Reply
-from emulator.api.programs import (
-    detected_runtime,
-    named_runtime,
-    program,
-)
+from emulator.api.programs import check_wasm, detected_runtime, named_runtime, program
 from emulator.emulator import Emulator
 from emulator.errors import ApiError
 from emulator.jobs import JobStatus
-from emulator.sandbox.program import Artifact, Ending, Outcome, Program, Stream
+from emulator.sandbox.program import Ending, Outcome, Program, Stream
+from emulator.sandbox.runtimes import Runtime
 
 _STATUS = {
     Ending.EXITED: JobStatus.COMPLETED,
@@ -24,7 +20,7 @@ async def execute(emulator: Emulator, call: Call) -> Reply:
     """Run `code` in `language` and answer when it has ended."""
     fields = call.fields
     runtime = named_runtime(emulator.catalogue, str(fields["language"]))
-    work = program(runtime, str(fields["code"]), fields, call.account, call.exchange.engine_fault)
+    work = _program(emulator, call, runtime, str(fields["code"]), fields)
     return Reply(await _run(emulator, call, work, {}))
 
 
@@ -33,8 +29,13 @@ async def run(emulator: Emulator, call: Call) -> Reply:
     fields = {**call.query, **(call.body if isinstance(call.body, dict) else {})}
     code = call.body if isinstance(call.body, str) else str(fields["code"])
     runtime = detected_runtime(emulator.catalogue, code)
-    work = program(runtime, code, fields, call.account, call.exchange.engine_fault)
+    work = _program(emulator, call, runtime, code, fields)
     return Reply(await _run(emulator, call, work, {"detected_language": runtime.name}))
+
+
+def _program(emulator: Emulator, call: Call, runtime: Runtime, code: str, fields: Json) -> Program:
+    check_wasm(emulator.catalogue, runtime, fields)
+    return program(runtime, code, fields, call.account, call.exchange.engine_fault)
 
 
 async def _run(emulator: Emulator, call: Call, work: Program, extra: Json) -> Json:
@@ -87,9 +88,7 @@ def _result(outcome: Outcome, work: Program) -> Json:
     for name, stream in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
         if stream.truncated:
             result[f"{name}_truncated"] = True
-    if work.return_artifact:
-        result["artifacts"] = [artifact_document(file) for file in outcome.artifacts]
-    return result
+    return result | artifact_fields(outcome, work)
 
 
 def _closing_lines(outcome: Outcome) -> str:
@@ -108,14 +107,3 @@ def _closing_lines(outcome: Outcome) -> str:
 
 def _fresh_line(stderr: Stream) -> str:
     return "\n" if stderr.data and not stderr.data.endswith(b"\n") else ""
-
-
-def artifact_document(artifact: Artifact) -> Json:
-    """Both spellings of the content: the published spec's and the one that clients read."""
-    content = base64.b64encode(artifact.content).decode()
-    return {
-        "type": "base64",
-        "filename": artifact.filename,
-        "content_base64": content,
-        "data": content,
-    }

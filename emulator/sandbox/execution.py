@@ -22,6 +22,7 @@ from emulator.sandbox.agent import (
     Spawn,
     SpawnFailed,
 )
+from emulator.sandbox.artifacts import ArtifactReader
 from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.engine_faults import faulty
 from emulator.sandbox.frames import WINDOW
@@ -31,7 +32,6 @@ from emulator.sandbox.program import (
     OUT_OF_MEMORY,
     OUTPUT_LIMIT,
     TIMED_OUT,
-    Artifact,
     Ending,
     Outcome,
     Program,
@@ -43,8 +43,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MAX_ARTIFACTS = 100
-MAX_ARTIFACT_BYTES = 32 * 1024 * 1024
 MAX_OPEN_FILES = 4096
 _SHELL_CODES = {
     errno.ENOENT: 127,
@@ -126,16 +124,29 @@ class _Run:
         self._deadline = clock.monotonic() + program.ttl
 
     async def outcome(self) -> Outcome:
-        runtime = self._program.runtime
+        runtime, program = self._program.runtime, self._program
         first, *rest = [it for it in (runtime.compile_command, runtime.run_command) if it]
         ended = await self._finish(await self._begin(first))
+        compiled = bool(rest) and ended.succeeded
+        if compiled and program.return_wasm_artifact:
+            ended = await self._translated(ended)
         for command in rest:
             if not ended.succeeded:
                 break
             ended = ended.followed_by(await self._finish(self._spawn(command)))
-        if not self._program.return_artifact:
+        if not (program.return_artifact or program.return_wasm_artifact):
             return ended
-        return replace(ended, artifacts=await self._artifacts())
+        reader = ArtifactReader(self._agent, self._uid, program)
+        return replace(ended, artifacts=await self._quickly(reader.read(compiled=compiled)))
+
+    async def _translated(self, compiled: Outcome) -> Outcome:
+        """Compile the source to WebAssembly too; a program that cannot be is run all the same."""
+        made = await self._finish(self._spawn(self._program.runtime.wasm_command))
+        if made.ending is Ending.EXITED and not made.succeeded:
+            text = f"[no WebAssembly module: its compiler ended with exit code {made.exit_code}]\n"
+            told = compiled.stderr.followed_by(made.stderr).followed_by(Stream(text.encode()))
+            return replace(compiled, stderr=told)
+        return compiled.followed_by(made)
 
     async def _begin(self, command: tuple[str, ...]) -> Process:
         """Files and first command leave in one write, unless a file must wait for credit."""
@@ -214,29 +225,6 @@ class _Run:
         except SpawnFailed as error:
             return _not_started(error)
         return _outcome(collected, timed_out=False)
-
-    async def _artifacts(self) -> tuple[Artifact, ...]:
-        """What lies in the artifact directory, and the compiled program where there is one."""
-        found = await self._read(ARTIFACTS_DIRECTORY)
-        binary = self._program.runtime.binary_path
-        if binary is not None:
-            name = PurePosixPath(binary).name
-            found += [Artifact(name, file.content) for file in await self._read(binary)]
-        return tuple(found)
-
-    async def _read(self, path: str) -> "list[Artifact]":
-        reading = self._agent.read_tree(
-            path,
-            uid=self._uid,
-            gid=self._uid,
-            max_files=MAX_ARTIFACTS,
-            max_bytes=MAX_ARTIFACT_BYTES,
-        )
-        try:
-            tree = await self._quickly(reading)
-        except FileRefused:  # the program removed it, or it was never made
-            return []
-        return [Artifact(file.path, file.content) for file in tree.files]
 
     async def _quickly(self, work: Awaitable[T]) -> T:
         """What only a broken sandbox takes long for."""

@@ -37,6 +37,7 @@ class Program:
     vcpu: int
     input_files: tuple[InputFile, ...]
     return_artifact: bool
+    return_wasm_artifact: bool = False
     fault: EngineFault | None = None
 
 
@@ -78,6 +79,19 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class Artifacts:
+    """All that a run left: `files`, with what its compilers made, which also stand alone.
+
+    `skipped` counts entries that are no regular file, cannot be read or are over a bound.
+    """
+
+    files: tuple[Artifact, ...] = ()
+    binary: Artifact | None = None
+    wasm: Artifact | None = None
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of a run, or of one of its commands."""
 
@@ -85,7 +99,7 @@ class Outcome:
     exit_code: int
     stdout: Stream
     stderr: Stream
-    artifacts: tuple[Artifact, ...] = ()
+    artifacts: Artifacts = Artifacts()
 
     @property
     def succeeded(self) -> bool:

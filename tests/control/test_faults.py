@@ -348,7 +348,7 @@ def test_the_header_can_be_switched_off(tmp_path_factory: pytest.TempPathFactory
         ({"delay": -1}, "delay: Expected `float` >= 0"),
         ({"delay": 3601}, "delay: Expected `float` <= 3600"),
         ({"kill": "engine"}, "kill: Invalid enum value"),
-        ({"status": 503, "operation": "exceute"}, "operation: no such operationId; did you mean"),
+        ({"status": 503, "operation": "exceute"}, "operation: no such operationId (did you mean"),
         ({"kill": "agent", "operation": "getHealth"}, "kill: getHealth runs no program"),
         ({"status": 503, "account": "me"}, "account: Expected `str` matching regex"),
         ({"status": 503, "path": "jobs"}, "path: Expected `str` matching regex"),
