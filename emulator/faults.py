@@ -144,8 +144,8 @@ async def strike(fault: Fault, by: str, exchange: Exchange, clock: Clock) -> Non
         raise Struck(None)
     if fault.status is not None:
         raise Struck(_answer(fault, fault.status))
-    exchange.truncate = fault.truncate
-    exchange.engine_fault = fault.engine
+    exchange.truncate |= fault.truncate
+    exchange.engine_fault = fault.engine or exchange.engine_fault
 
 
 def fault_alone(fault: Fault) -> Fault:

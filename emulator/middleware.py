@@ -1,5 +1,6 @@
 """What every request passes before it is dispatched, as plain ASGI classes."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable
@@ -27,6 +28,8 @@ LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 API_HOSTS = ("api.unsandbox.com", "unsandbox.com")
 CUT = "unsandbox.cut"
 """The extension of HTTP scopes whose `connection()` ends the connection; `listeners.py` adds it."""
+CUT_SECONDS = 30
+"""How long what was sent before a cut may take to leave."""
 _STATUS_MESSAGES = frozenset({"http.response.start", "websocket.http.response.start"})
 
 
@@ -162,8 +165,10 @@ async def _cut(scope: Scope, receive: Receive) -> None:
     if scope["type"] == "websocket":
         raise ClientDisconnected
     scope["extensions"][CUT]["connection"]()
-    while (await receive())["type"] != "http.disconnect":
-        continue
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CUT_SECONDS):
+            while (await receive())["type"] != "http.disconnect":
+                continue
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, answer: Answer) -> None:

@@ -16,7 +16,7 @@ from emulator.emulator import Emulator
 from emulator.life import opened, prepare
 from emulator.listeners import address, bind, serving
 from emulator.settings import Settings
-from tests.openapi.produced import recorded
+from tests.openapi.produced import observe
 
 T = TypeVar("T")
 
@@ -82,8 +82,8 @@ async def _serve(chosen: Settings, started: "Future[Server]") -> None:
         api = stack.enter_context(bind(chosen.host, chosen.port))
         admin = stack.enter_context(bind(chosen.admin_host, chosen.admin_port))
         emulator = await stack.enter_async_context(opened(chosen))
-        app = recorded(api_app(emulator), emulator.spec)
-        await stack.enter_async_context(serving(app, api))
+        observe(emulator.journal, emulator.spec)
+        await stack.enter_async_context(serving(api_app(emulator), api))
         await stack.enter_async_context(serving(admin_app(emulator), admin))
         await prepare(emulator, print)
         async with asyncio.timeout(READY_SECONDS):

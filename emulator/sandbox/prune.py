@@ -61,5 +61,5 @@ def disk_use(client: docker.DockerClient) -> int:
     """Bytes that the engine's images and volumes take."""
     usage: dict[str, Any] = client.api.df()
     sizes = [volume["UsageData"]["Size"] for volume in usage["Volumes"] or ()]
-    layers: int = usage["LayersSize"]
-    return layers + sum(size for size in sizes if size > 0)
+    total: int = usage["LayersSize"] + sum(size for size in sizes if size > 0)
+    return total

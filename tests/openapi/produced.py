@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from emulator.api.table import HANDLERS
 from emulator.errors import ApiError
 from emulator.exchange import Exchange
+from emulator.journal import Journal
 from emulator.spec import Spec
 from tests.openapi.inventory import UNPROVIDED
 
@@ -24,27 +23,23 @@ LIST = Path(__file__).with_name("unproduced.txt")
 produced: set[Answer] = set()
 
 
-def recorded(app: ASGIApp, spec: Spec) -> ASGIApp:
-    """`app`, whose answers count as produced; those that a fault asked for do not."""
+def observe(journal: Journal, spec: Spec) -> None:
+    """Let every answer that goes into `journal` count; those that a fault asked for do not."""
+    record = journal.record
 
-    async def recording(scope: Scope, receive: Receive, send: Send) -> None:
-        async def noted(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                exchange = Exchange.of(scope)
-                if exchange.fault is None:
-                    produced.update(_answers(exchange, scope, message["status"], spec))
-            await send(message)
+    def noting(exchange: Exchange, seconds: float) -> None:
+        if exchange.status and exchange.fault is None:
+            produced.update(_answers(exchange, spec))
+        record(exchange, seconds)
 
-        await app(scope, receive, noted)
-
-    return recording
+    journal.record = noting  # type: ignore[method-assign]
 
 
-def _answers(exchange: Exchange, scope: Scope, status: int, spec: Spec) -> Iterator[Answer]:
+def _answers(exchange: Exchange, spec: Spec) -> Iterator[Answer]:
     """None for a path or method that is not in the contract."""
     with suppress(ApiError):
-        operation, _ = spec.match(exchange.method, scope["raw_path"])
-        yield operation.id, str(status)
+        operation, _ = spec.match(exchange.method, exchange.path.encode())
+        yield operation.id, str(exchange.status)
 
 
 def documented(spec: Spec) -> set[Answer]:
