@@ -8,7 +8,8 @@ from emulator.api.dispatch import Dispatcher
 from emulator.api.table import check_table
 from emulator.control.routes import control_routes
 from emulator.emulator import Emulator
-from emulator.middleware import API_HOSTS, LOOPBACK_HOSTS, FaultInjection, HostGuard, RequestRecord
+from emulator.injection import FaultInjection
+from emulator.middleware import API_HOSTS, LOOPBACK_HOSTS, HostGuard, RequestRecord
 
 
 def api_app(emulator: Emulator) -> Starlette:

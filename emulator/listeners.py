@@ -10,7 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from emulator.middleware import CUT
+from emulator.injection import CUT
 from emulator.settings import SettingError
 
 GRACE_SECONDS = 5

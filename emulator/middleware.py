@@ -1,10 +1,8 @@
 """What every request passes before it is dispatched, as plain ASGI classes."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,24 +10,17 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
-from uvicorn.protocols.utils import ClientDisconnected
 
 from emulator import ids
-from emulator.clock import Clock
 from emulator.errors import ApiError, ForeignOrigin, MisdirectedRequest
 from emulator.exchange import Exchange
-from emulator.faults import Answer, FaultRules, Struck, strike
+from emulator.faults import Answer
 from emulator.journal import Journal
-from emulator.spec import Spec
 
 access = logging.getLogger("emulator.access")
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 API_HOSTS = ("api.unsandbox.com", "unsandbox.com")
-CUT = "unsandbox.cut"
-"""The extension of HTTP scopes whose `connection()` ends the connection; `listeners.py` adds it."""
-CUT_SECONDS = 30
-"""How long what was sent before a cut may take to leave."""
 _STATUS_MESSAGES = frozenset({"http.response.start", "websocket.http.response.start"})
 
 
@@ -94,7 +85,7 @@ class HostGuard:
         try:
             self._check(Headers(scope=scope))
         except ApiError as error:
-            await _refuse(scope, receive, send, Answer(error.status, error.body(), error.headers))
+            await refuse(scope, receive, send, Answer(error.status, error.body(), error.headers))
             return
         await self.app(scope, receive, send)
 
@@ -109,69 +100,8 @@ class HostGuard:
             raise ForeignOrigin("Requests from pages of other origins are refused")
 
 
-class FaultInjection:
-    """Lets faults that rules ask for happen, and ends what a request's own header asked to end.
-
-    A rule is matched before anybody is authenticated, as real faults are: the account is the one
-    that the request names.
-    """
-
-    def __init__(self, app: ASGIApp, rules: FaultRules, spec: Spec, clock: Clock) -> None:
-        self.app = app
-        self.rules = rules
-        self.spec = spec
-        self.clock = clock
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
-        exchange = Exchange.of(scope)
-        try:
-            if self.rules:
-                await self._strike(scope, exchange)
-            await self.app(scope, receive, _halving(send, exchange))
-        except Struck as struck:
-            if struck.answer is None:
-                await _cut(scope, receive)
-            else:
-                await _refuse(scope, receive, send, struck.answer)
-
-    async def _strike(self, scope: Scope, exchange: Exchange) -> None:
-        with suppress(ApiError):  # a path that is nowhere has no operation
-            exchange.operation, _ = self.spec.match(exchange.method, scope["raw_path"])
-        public_key = Headers(scope=scope).get("authorization", "").partition(" ")[2].strip()
-        struck = self.rules.strikes(exchange, public_key)
-        if struck is not None:
-            rule_id, fault = struck
-            await strike(fault, rule_id, exchange, self.clock)
-
-
-def _halving(send: Send, exchange: Exchange) -> Send:
-    """A `send` that ends after half of the first piece of a body which is to be truncated."""
-
-    async def halving(message: Message) -> None:
-        body = message.get("body", b"")
-        if exchange.truncate and message["type"] == "http.response.body" and body:
-            await send({**message, "body": body[: len(body) // 2], "more_body": True})
-            raise Struck(None)
-        await send(message)
-
-    return halving
-
-
-async def _cut(scope: Scope, receive: Receive) -> None:
-    """End the connection as it is; what has been sent still arrives."""
-    if scope["type"] == "websocket":
-        raise ClientDisconnected
-    scope["extensions"][CUT]["connection"]()
-    with suppress(TimeoutError):
-        async with asyncio.timeout(CUT_SECONDS):
-            while (await receive())["type"] != "http.disconnect":
-                continue
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send, answer: Answer) -> None:
+async def refuse(scope: Scope, receive: Receive, send: Send, answer: Answer) -> None:
+    """Send `answer`, also to who wanted a WebSocket."""
     exchange = Exchange.of(scope)
     exchange.code = str(answer.body["code"])
     headers = {**exchange.response_headers, **answer.headers}

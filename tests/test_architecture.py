@@ -8,7 +8,18 @@ import pytest
 
 from emulator.paths import ROOT
 
-ABOVE_THE_PARTS = ("api", "control", "app", "cli", "doctor", "keys", "life", "middleware", "up")
+ABOVE_THE_PARTS = (
+    "api",
+    "control",
+    "app",
+    "cli",
+    "doctor",
+    "injection",
+    "keys",
+    "life",
+    "middleware",
+    "up",
+)
 FORBIDDEN = {
     "emulator/sandbox": (*ABOVE_THE_PARTS, "store", "emulator", "auth", "jobs"),
     "emulator/store": (*ABOVE_THE_PARTS, "sandbox", "emulator", "auth", "jobs"),
