@@ -46,7 +46,7 @@ class Clock(AbstractClock):
         self._offset += seconds
         for timeout in self._timeouts:
             deadline = timeout.when()
-            if deadline is not None:
+            if deadline is not None and not timeout.expired():
                 timeout.reschedule(deadline - seconds)
 
     @property
@@ -55,12 +55,12 @@ class Clock(AbstractClock):
         return self._offset
 
     @asynccontextmanager
-    async def timeout(self, seconds: float) -> AsyncIterator[None]:
+    async def timeout(self, seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
         """`asyncio.timeout` on this clock: raises TimeoutError when the time is over."""
         async with asyncio.timeout(seconds) as timeout:
             self._timeouts.add(timeout)
             try:
-                yield
+                yield timeout
             finally:
                 self._timeouts.discard(timeout)
 

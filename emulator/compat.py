@@ -22,6 +22,12 @@ FIELD_ALIASES: dict[str, Fields] = {
 }
 """Alias -> canonical field, by operation; an alias counts only where the canonical is absent."""
 
+JOBS_OBJECT_AGENTS = ("un-", "python-requests/", "Python/", "Java/", "PHP", "Ruby")
+"""How the `User-Agent` of clients begins that read `GET /jobs` as an object with `jobs`.
+
+The documentation shows an array, on which these clients fail or find nothing.
+"""
+
 _ECHO_ESCAPES = {
     b"\\n": b"\n",
     b"\\t": b"\t",
@@ -57,6 +63,14 @@ def _rename(aliases: Fields, fields: dict[str, V], exchange: Exchange) -> dict[s
             fields.setdefault(name, value)
             exchange.notes.append(f"compat: {alias} read as {name}")
     return fields
+
+
+def wants_jobs_object(headers: Mapping[str, str], exchange: Exchange) -> bool:
+    """Whether the sender is one of the clients that know a list of jobs as an object only."""
+    wanted = headers.get("user-agent", "").startswith(JOBS_OBJECT_AGENTS)
+    if wanted:
+        exchange.notes.append("compat: the list as an object, for this client")
+    return wanted
 
 
 def signed_bodies(method: str, body: bytes) -> Iterator[tuple[str, bytes]]:

@@ -9,6 +9,7 @@ from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
 from emulator.readiness import Readiness
+from emulator.runs import Runs
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.execution import Executor
 from emulator.sandbox.images import Images
@@ -38,6 +39,7 @@ class Emulator:
     engine: Engine
     pool: Pool
     executor: Executor
+    runs: Runs
     readiness: Readiness
 
     def obstacles(self) -> list[str]:

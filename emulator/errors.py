@@ -17,11 +17,13 @@ ApiError
 │   └── JobNotFound           404 JOB_NOT_FOUND
 ├── MethodNotAllowed          405 METHOD_NOT_ALLOWED
 ├── Conflict                  409 CONFLICT
+│   └── JobEnded              409 JOB_ENDED
 ├── PayloadTooLarge           413 PAYLOAD_TOO_LARGE
 ├── UnsupportedMediaType      415 UNSUPPORTED_MEDIA_TYPE
 ├── MisdirectedRequest        421 MISDIRECTED_REQUEST
 ├── RateLimited               429 RATE_LIMITED
 ├── ConcurrencyLimited        429 CONCURRENCY_LIMIT
+│   └── PendingLimited        429 PENDING_LIMIT
 ├── InternalError             500 INTERNAL_ERROR
 │   └── SandboxFailed         500 SANDBOX_FAILED
 ├── NotImplementedYet         501 NOT_IMPLEMENTED
@@ -161,6 +163,11 @@ class Conflict(ApiError):
     error = "Conflict"
 
 
+class JobEnded(Conflict):
+    code = "JOB_ENDED"
+    error = "Job has already ended"
+
+
 class PayloadTooLarge(ApiError):
     status = 413
     code = "PAYLOAD_TOO_LARGE"
@@ -189,6 +196,12 @@ class ConcurrencyLimited(ApiError):
     status = 429
     code = "CONCURRENCY_LIMIT"
     error = "concurrency_limit_reached"
+
+
+class PendingLimited(ConcurrencyLimited):
+    """As many jobs wait as may; `error` stays the one that clients know as "try again later"."""
+
+    code = "PENDING_LIMIT"
 
 
 class InternalError(ApiError):

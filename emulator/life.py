@@ -19,6 +19,7 @@ from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
 from emulator.paths import RUNTIMES, SPEC
 from emulator.readiness import Readiness
+from emulator.runs import Runs
 from emulator.sandbox.build_log import BuildCancelled
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.execution import Executor
@@ -67,6 +68,10 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         starter = Starter(engine, images, budget.total)
         pool = Pool(starter.start, starter.remove, settings.pool_size, settings.start_concurrency)
         stack.push_async_callback(pool.close)
+        executor = Executor(pool, engine, budget, clock, settings.queue_timeout)
+        jobs, slots = _jobs(settings, database, clock), Slots()
+        runs = Runs(jobs, slots, executor, clock)
+        stack.push_async_callback(runs.close)
         yield Emulator(
             settings=settings,
             spec=spec,
@@ -74,17 +79,28 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             accounts=accounts,
             authenticator=Authenticator(accounts, clock, strict=settings.strict),
             rates=RateLimits(clock),
-            slots=Slots(),
+            slots=slots,
             journal=Journal(settings.journal_size, clock),
             faults=FaultRules(spec),
-            jobs=Jobs(JobStore(database), clock, settings.job_retention),
+            jobs=jobs,
             catalogue=catalogue,
             images=images,
             engine=engine,
             pool=pool,
-            executor=Executor(pool, engine, budget, clock, settings.queue_timeout),
+            executor=executor,
+            runs=runs,
             readiness=readiness,
         )
+
+
+def _jobs(settings: Settings, database: Database, clock: Clock) -> Jobs:
+    return Jobs(
+        JobStore(database, settings.job_store * MIB),
+        clock,
+        retention=settings.job_retention,
+        pending_jobs=settings.pending_jobs,
+        pending_bytes=settings.pending_memory * MIB,
+    )
 
 
 def _memory_budget(settings: Settings) -> int:

@@ -1,8 +1,10 @@
 """What an account may do at once (slots) and in a minute (rate)."""
 
+import asyncio
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from pyrate_limiter import Duration, Rate, RateItem, StateBucket, TokenBucket
@@ -10,6 +12,7 @@ from pyrate_limiter import Duration, Rate, RateItem, StateBucket, TokenBucket
 from emulator.accounts import Account
 from emulator.clock import Clock
 from emulator.errors import ConcurrencyLimited, RateLimited
+from emulator.stop import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class Slots:
 
     def __init__(self) -> None:
         self._taken: dict[str, int] = {}
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     def taken(self, account: Account) -> int:
         return self._taken.get(account.public_key, 0)
@@ -103,11 +107,50 @@ class Slots:
         try:
             yield
         finally:
-            self._release(account)
+            self._release(account.public_key)
 
-    def _release(self, account: Account) -> None:
-        left = self._taken[account.public_key] - 1
+    @asynccontextmanager
+    async def wait(self, account: Account, stop: Stop, clock: Clock) -> AsyncIterator[None]:
+        """Take a slot for the block, waiting for one; who waits longest is served first.
+
+        Raises:
+            Stopped: `stop` was requested meanwhile.
+        """
+        async with stop.heeded(clock, None):
+            await self._turn(account)
+        try:
+            yield
+        finally:
+            self._release(account.public_key)
+
+    async def _turn(self, account: Account) -> None:
+        key, taken = account.public_key, self.taken(account)
+        if taken < account.concurrency:
+            self._taken[key] = taken + 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(key, deque())
+        waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self._release(key)
+            elif turn in waiting:
+                waiting.remove(turn)
+            raise
+
+    def _release(self, key: str) -> None:
+        """Pass a slot on to who waits for one, else give it back."""
+        waiting = self._waiting.get(key, deque())
+        while waiting:
+            turn = waiting.popleft()
+            if not turn.cancelled():
+                turn.set_result(None)
+                return
+        self._waiting.pop(key, None)
+        left = self._taken[key] - 1
         if left:
-            self._taken[account.public_key] = left
+            self._taken[key] = left
         else:
-            del self._taken[account.public_key]
+            del self._taken[key]

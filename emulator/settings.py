@@ -169,6 +169,27 @@ SETTINGS: tuple[Setting, ...] = (
         "SECONDS",
     ),
     Setting(
+        "job_store",
+        _within(16, 1 << 20),
+        _fixed(512),
+        "MiB that the results of finished jobs may take on disk; the oldest are dropped first",
+        "MIB",
+    ),
+    Setting(
+        "pending_jobs",
+        _within(1, 100_000),
+        _fixed(2000),
+        "jobs of one account that may wait for their start; further ones are answered 429",
+        "N",
+    ),
+    Setting(
+        "pending_memory",
+        _within(32, 1 << 20),
+        _fixed(256),
+        "MiB of code and files that the waiting jobs of one account may hold together",
+        "MIB",
+    ),
+    Setting(
         "journal_size",
         _within(0, 100_000),
         _fixed(1000),
@@ -227,6 +248,9 @@ class Settings:
     memory_budget: int
     queue_timeout: int
     job_retention: int
+    job_store: int
+    pending_jobs: int
+    pending_memory: int
     journal_size: int
     fault_header: bool
     extra_ca: Path | None

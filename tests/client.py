@@ -42,16 +42,19 @@ class Client:
         **headers: str,
     ) -> httpx.Response:
         """Sign and send these very bytes."""
+        signed = {**self.signed(method, path, content), "Content-Type": media_type}
+        return self._http.request(method, path, content=content, headers={**signed, **headers})
+
+    def signed(self, method: str, path: str, content: bytes) -> dict[str, str]:
+        """The headers that authenticate a request."""
         at = str(int(time.time()))
         message = f"{at}:{method}:{path}:".encode() + content
         key = self.account.secret_key.encode()
-        signed = {
+        return {
             "Authorization": f"Bearer {self.account.public_key}",
             "X-Timestamp": at,
             "X-Signature": hmac.new(key, message, hashlib.sha256).hexdigest(),
-            "Content-Type": media_type,
         }
-        return self._http.request(method, path, content=content, headers={**signed, **headers})
 
     def post(self, path: str, body: object) -> httpx.Response:
         return self.send("POST", path, json.dumps(body).encode())

@@ -3,7 +3,7 @@ import subprocess
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.compat import canonical_body, canonical_query, signed_bodies
+from emulator.compat import canonical_body, canonical_query, signed_bodies, wants_jobs_object
 from emulator.exchange import Exchange
 
 
@@ -34,6 +34,15 @@ def test_what_needs_nothing_is_left_alone_without_a_note() -> None:
     assert canonical_body("execute", "text", seen) == "text"
     assert canonical_query("run", {"ttl": "5"}, seen) == {"ttl": "5"}
     assert seen.notes == []
+
+
+def test_clients_that_know_a_list_of_jobs_as_an_object_are_told_by_their_name() -> None:
+    seen = exchange()
+    for agent in ("un-cli/2.0", "un-rust-sync/2.0", "Java/17.0.1", "Ruby", "PHP/8.2"):
+        assert wants_jobs_object({"user-agent": agent}, seen)
+    assert len(seen.notes) == 5
+    for headers in ({}, {"user-agent": "curl/8.5"}, {"user-agent": "unknown"}):
+        assert not wants_jobs_object(headers, exchange())
 
 
 @given(st.lists(st.sampled_from(["\\n", "\\t", "\\\\", "\\r", '\\"', "a", "{", " "]), min_size=1))

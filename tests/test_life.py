@@ -18,7 +18,7 @@ import pytest
 
 from emulator.paths import ROOT
 from emulator.sandbox.engine import LABEL
-from tests.client import Client
+from tests.client import Client, test_account
 
 
 def free_port() -> int:
@@ -135,7 +135,7 @@ def test_the_end_of_an_emulator_ends_what_runs(tmp_path: Path, engine: docker.Do
 
 _SENDER = """
 import sys
-from tests.client import Client
+from tests.client import Client, test_account
 Client(sys.argv[1]).send("POST", "/execute", sys.argv[2].encode())
 """
 
@@ -172,6 +172,76 @@ def test_finished_jobs_are_there_after_a_restart(tmp_path: Path) -> None:
         assert client.get(f"/jobs/{job_id}").json()["stdout"] == "kept\n"
         client.close()
         second.end(signal.SIGTERM)
+
+
+def submitted(client: Client, code: str) -> str:
+    body = {"language": "bash", "code": code, "ttl": 900}
+    return str(client.post("/execute/async", body).json()["job_id"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_accepted_job_is_lost_whatever_ends_the_emulator(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with started(tmp_path) as first:
+        first.wait_ready()
+        client, one = Client(first.api), Client(first.api, test_account("one slot"))
+        finished = submitted(client, "echo kept")
+        assert client.get(f"/jobs/{finished}/wait").json()["stdout"] == "kept\n"
+        running = [submitted(client, "echo begun; sleep 600") for _ in range(50)]
+        waiting = [submitted(one, "sleep 600") for _ in range(3)]
+        first.wait_for(lambda: client.get(f"/jobs/{running[0]}").json()["status"] == "running")
+        assert one.get(f"/jobs/{waiting[-1]}").json()["status"] == "pending"
+        client.close()
+        one.close()
+        first.end(number)
+    with started(tmp_path) as second:
+        second.wait_for(lambda: second.output.read_text().count("Ready.") == 2)
+        client, one = Client(second.api), Client(second.api, test_account("one slot"))
+        assert client.get(f"/jobs/{finished}").json()["stdout"] == "kept\n"
+        lost = [client.get(f"/jobs/{job_id}").json() for job_id in running]
+        lost += [one.get(f"/jobs/{job_id}").json() for job_id in waiting]
+        assert {job["status"] for job in lost} == {"failed"}
+        assert all("ended before the job did" in job["error"] for job in lost)
+        assert all("completed_at" in job for job in lost)
+        listed = client.get("/jobs").json()
+        assert {job["job_id"] for job in listed} == {finished, *running}
+        client.close()
+        one.close()
+        second.end(signal.SIGTERM)
+    assert "Traceback" not in second.output.read_text()
+
+
+def test_a_program_that_is_waited_for_when_the_emulator_is_killed_has_failed(
+    tmp_path: Path,
+) -> None:
+    with started(tmp_path) as first:
+        first.wait_ready()
+        client = Client(first.api)
+        body = '{"language":"bash","code":"sleep 600","ttl":900}'
+        sender = subprocess.Popen(
+            [sys.executable, "-c", _SENDER, first.api, body], cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+        first.wait_for(lambda: len(client.get("/jobs").json()) == 1)
+        (job,) = client.get("/jobs").json()
+        first.wait_for(lambda: kept(tmp_path, job["job_id"]))
+        client.close()
+        first.end(signal.SIGKILL)
+        sender.wait(30)
+    with started(tmp_path) as second:
+        second.wait_for(lambda: second.output.read_text().count("Ready.") == 2)
+        client = Client(second.api)
+        assert client.get(f"/jobs/{job['job_id']}").json()["status"] == "failed"
+        client.close()
+        second.end(signal.SIGTERM)
+
+
+def kept(directory: Path, job_id: str) -> bool:
+    with sqlite3.connect(directory / "data" / "emulator.sqlite3") as database:
+        query = "select count(*) from jobs where job_id = ?"
+        (count,) = database.execute(query, (job_id,)).fetchone()
+    database.close()
+    return bool(count)
 
 
 def test_a_data_directory_in_use_is_refused_in_words(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -6,6 +7,7 @@ from emulator.accounts import DEFAULT_ACCOUNT, Account
 from emulator.clock import Clock
 from emulator.errors import ConcurrencyLimited
 from emulator.limits import RateLimits, Slots
+from emulator.stop import Stop, Stopped
 
 
 def account(name: str = "aaaa", **limits: int) -> Account:
@@ -84,3 +86,49 @@ def test_a_slot_is_given_back_when_its_holder_fails() -> None:
     with pytest.raises(RuntimeError), slots.hold(sender):
         raise RuntimeError
     assert slots.taken(sender) == 0
+
+
+async def waits(slots: Slots, sender: Account, order: list[int], number: int, stop: Stop) -> None:
+    async with slots.wait(sender, stop, Clock()):
+        order.append(number)
+        await asyncio.sleep(0)
+
+
+def test_who_waits_for_a_slot_is_served_in_the_order_of_coming_before_who_does_not_wait() -> None:
+    async def work() -> None:
+        slots, sender = Slots(), account(concurrency=1)
+        order: list[int] = []
+        with slots.hold(sender):
+            tasks = [
+                asyncio.create_task(waits(slots, sender, order, number, Stop()))
+                for number in range(5)
+            ]
+            await asyncio.sleep(0)
+        with pytest.raises(ConcurrencyLimited), slots.hold(sender):
+            pass
+        await asyncio.gather(*tasks)
+        assert order == [0, 1, 2, 3, 4]
+        assert slots.taken(sender) == 0
+
+    asyncio.run(work())
+
+
+def test_who_no_longer_wants_a_slot_takes_none() -> None:
+    async def work() -> None:
+        slots, sender = Slots(), account(concurrency=1)
+        order: list[int] = []
+        stops = [Stop(), Stop()]
+        with slots.hold(sender):
+            tasks = [
+                asyncio.create_task(waits(slots, sender, order, number, stop))
+                for number, stop in enumerate(stops)
+            ]
+            await asyncio.sleep(0)
+            stops[0].request("no longer wanted")
+            await asyncio.wait(tasks[:1])
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(results[0], Stopped)
+        assert order == [1]
+        assert slots.taken(sender) == 0
+
+    asyncio.run(work())

@@ -5,7 +5,7 @@ import re
 
 from emulator.paths import ROOT
 
-FILES = ("test_isolation.py", "test_exhaustion.py", "test_faults.py")
+FILES = ("test_isolation.py", "test_exhaustion.py", "test_faults.py", "test_job_store.py")
 
 
 def test_every_attack_that_is_told_is_a_test() -> None:

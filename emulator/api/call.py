@@ -1,8 +1,12 @@
 """What a handler gets and what it gives back."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from starlette.types import Receive
 
 from emulator.accounts import Account
 from emulator.exchange import Exchange
@@ -11,6 +15,7 @@ if TYPE_CHECKING:
     from emulator.emulator import Emulator
 
 Json = dict[str, object]
+HUNG_UP = "Cancelled: the sender hung up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,8 @@ class Call:
     query: Mapping[str, object]
     body: Json | str
     sender: Account | None
+    headers: Mapping[str, str]
+    receive: Receive
 
     @property
     def account(self) -> Account:
@@ -34,6 +41,21 @@ class Call:
         """The body of an operation that takes nothing but JSON objects."""
         assert isinstance(self.body, dict)  # noqa: S101 - the validator saw to it
         return self.body
+
+    @asynccontextmanager
+    async def when_sender_hangs_up(self, react: Callable[[], None]) -> AsyncIterator[None]:
+        """Call `react` if the sender goes away before the end of the block."""
+        watch = asyncio.get_running_loop().create_task(self._hung_up(react))
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    async def _hung_up(self, react: Callable[[], None]) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        self.exchange.notes.append(HUNG_UP)
+        react()
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,9 @@ class Dispatcher:
             raise NotImplementedYet(f"{operation.method} {operation.path} is not in this version")
         body = self._body(operation, headers, raw, exchange)
         query = self._query(operation, scope, exchange)
-        return await handler(self._emulator, Call(exchange, path, query, body, exchange.account))
+        sender = exchange.account
+        call = Call(exchange, path, query, body, sender, headers, receive)
+        return await handler(self._emulator, call)
 
     def _admit(self, scope: Scope, headers: Headers, raw: bytes, exchange: Exchange) -> None:
         """Authenticate, then count against the rate; both leave their marks on the exchange."""

@@ -1,36 +1,49 @@
-"""`/execute` and `/run`: a program in, its output and exit code back."""
+"""`/execute` and `/run`: a program in, its output and exit code back, now or as a job."""
 
-from emulator.api.artifacts import artifact_fields
-from emulator.api.call import Call, Json, Reply
+from emulator.api.call import HUNG_UP, Call, Json, Reply
 from emulator.api.programs import check_wasm, detected_runtime, named_runtime, program
 from emulator.emulator import Emulator
-from emulator.errors import ApiError
-from emulator.jobs import JobStatus
-from emulator.sandbox.program import Ending, Outcome, Program, Stream
+from emulator.results import shown
+from emulator.sandbox.program import Program
 from emulator.sandbox.runtimes import Runtime
 
-_STATUS = {
-    Ending.EXITED: JobStatus.COMPLETED,
-    Ending.OUT_OF_MEMORY: JobStatus.COMPLETED,
-    Ending.TIMED_OUT: JobStatus.TIMEOUT,
-}
+_ANSWERED = ("created_at", "started_at", "completed_at")
+"""What a job tells, and the answer of a program that was waited for does not."""
 
 
 async def execute(emulator: Emulator, call: Call) -> Reply:
     """Run `code` in `language` and answer when it has ended."""
-    fields = call.fields
-    runtime = named_runtime(emulator.catalogue, str(fields["language"]))
-    work = _program(emulator, call, runtime, str(fields["code"]), fields)
-    return Reply(await _run(emulator, call, work, {}))
+    return await _run(emulator, call, *_named(emulator, call))
+
+
+async def execute_async(emulator: Emulator, call: Call) -> Reply:
+    """Accept `code` in `language` as a job."""
+    return await _accept(emulator, call, *_named(emulator, call))
 
 
 async def run(emulator: Emulator, call: Call) -> Reply:
-    """Run code that names its own language; fields come as query parameters or in a JSON body."""
+    """Run code that names its own language and answer when it has ended."""
+    return await _run(emulator, call, *_detected(emulator, call))
+
+
+async def run_async(emulator: Emulator, call: Call) -> Reply:
+    """Accept code that names its own language as a job."""
+    return await _accept(emulator, call, *_detected(emulator, call))
+
+
+def _named(emulator: Emulator, call: Call) -> tuple[Program, Json]:
+    fields = call.fields
+    runtime = named_runtime(emulator.catalogue, str(fields["language"]))
+    return _program(emulator, call, runtime, str(fields["code"]), fields), {}
+
+
+def _detected(emulator: Emulator, call: Call) -> tuple[Program, Json]:
+    """Fields come as query parameters or in a JSON body."""
     fields = {**call.query, **(call.body if isinstance(call.body, dict) else {})}
     code = call.body if isinstance(call.body, str) else str(fields["code"])
     runtime = detected_runtime(emulator.catalogue, code)
     work = _program(emulator, call, runtime, code, fields)
-    return Reply(await _run(emulator, call, work, {"detected_language": runtime.name}))
+    return work, {"detected_language": runtime.name}
 
 
 def _program(emulator: Emulator, call: Call, runtime: Runtime, code: str, fields: Json) -> Program:
@@ -38,72 +51,32 @@ def _program(emulator: Emulator, call: Call, runtime: Runtime, code: str, fields
     return program(runtime, code, fields, call.account, call.exchange.engine_fault)
 
 
-async def _run(emulator: Emulator, call: Call, work: Program, extra: Json) -> Json:
+async def _run(emulator: Emulator, call: Call, work: Program, extra: Json) -> Reply:
     with emulator.slots.hold(call.account):
         emulator.readiness.require()
-        known: Json = {
-            "language": work.runtime.name,
-            "network_mode": work.network_mode,
-            **extra,
-        }
-        job = emulator.jobs.begin(call.account, known)
+        job = emulator.jobs.begin(call.account, _known(work, extra), work.bytes)
         call.exchange.job_id = job.id
-        began = emulator.clock.monotonic()
-        try:
-            outcome = await emulator.executor.run(work)
-        except BaseException as error:
-            emulator.jobs.finish(job, JobStatus.FAILED, _failure(error))
-            raise
-        milliseconds = max(1, round((emulator.clock.monotonic() - began) * 1000))
-        result = {**_result(outcome, work), **_times(milliseconds)}
-        emulator.jobs.finish(job, _STATUS[outcome.ending], result)
-        return {"job_id": job.id, "status": job.document["status"], **known, **result}
+        async with call.when_sender_hangs_up(lambda: job.stop.request(HUNG_UP)):
+            await emulator.runs.carry_out(job, work)
+    document = emulator.jobs.document(job.record)
+    for name in _ANSWERED:
+        document.pop(name, None)
+    return Reply(shown(document))
 
 
-def _failure(error: BaseException) -> Json:
-    reason = error.details if isinstance(error, ApiError) else "The execution was interrupted"
-    return {"success": False, "error": reason}
-
-
-def _times(milliseconds: int) -> Json:
-    """One duration under each name that a real client reads."""
-    return {
-        "total_time_ms": milliseconds,
-        "execution_time_ms": milliseconds,
-        "execution_time": milliseconds,
+async def _accept(emulator: Emulator, call: Call, work: Program, extra: Json) -> Reply:
+    emulator.readiness.require()
+    job = emulator.jobs.begin(call.account, _known(work, extra), work.bytes)
+    call.exchange.job_id = job.id
+    await emulator.runs.accept(job, call.account, work)
+    accepted: Json = {
+        "job_id": job.id,
+        "status": "pending",
+        "message": "Job accepted for execution",
+        **extra,
     }
+    return Reply(shown(accepted))
 
 
-def _result(outcome: Outcome, work: Program) -> Json:
-    stdout = outcome.stdout.text()
-    result: Json = {
-        "success": outcome.succeeded,
-        "stdout": stdout,
-        "output": stdout,
-        "stderr": outcome.stderr.text() + _closing_lines(outcome),
-        "exit_code": outcome.exit_code,
-    }
-    if outcome.ending is Ending.TIMED_OUT:
-        result["error"] = f"The program was stopped after its ttl of {work.ttl} seconds"
-    for name, stream in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
-        if stream.truncated:
-            result[f"{name}_truncated"] = True
-    return result | artifact_fields(outcome, work)
-
-
-def _closing_lines(outcome: Outcome) -> str:
-    """What the platform has to say about the run, as last lines of stderr."""
-    lines = [
-        f"[{name} is cut off after {len(stream.data)} bytes]"
-        for name, stream in (("stdout", outcome.stdout), ("stderr", outcome.stderr))
-        if stream.truncated
-    ]
-    if outcome.ending is Ending.OUT_OF_MEMORY:
-        lines.append("[killed: out of memory]")
-    if not lines:
-        return ""
-    return _fresh_line(outcome.stderr) + "\n".join(lines) + "\n"
-
-
-def _fresh_line(stderr: Stream) -> str:
-    return "\n" if stderr.data and not stderr.data.endswith(b"\n") else ""
+def _known(work: Program, extra: Json) -> Json:
+    return {"language": work.runtime.name, "network_mode": work.network_mode, **extra}

@@ -9,8 +9,14 @@ from emulator.spec import Spec, SpecError
 
 HANDLERS: dict[str, Handler] = {
     "execute": execute.execute,
+    "executeAsync": execute.execute_async,
     "run": execute.run,
+    "runAsync": execute.run_async,
+    "listJobs": jobs.list_jobs,
     "getJob": jobs.get_job,
+    "waitJob": jobs.wait_job,
+    "cancelJob": jobs.cancel_job,
+    "cancelJobAlias": jobs.cancel_job,
     "validateKey": keys.describe_key,
     "getKeySelf": keys.describe_key,
     "listLanguages": system.list_languages,
@@ -31,8 +37,6 @@ CHECKS: dict[str, Callable[[Emulator, Json], None]] = {
 """What looks at an object before the contract does, to say more about it than a schema can."""
 
 _WAITING: dict[str, str] = {
-    "execution": "executeAsync runAsync",
-    "jobs": "listJobs cancelJob cancelJobAlias waitJob",
     "sessions": (
         "listSessions createSession getSession deleteSession freezeSession "
         "unfreezeSession sleepSession wakeSession boostSession unboostSession lockSession "

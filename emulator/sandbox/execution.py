@@ -5,7 +5,7 @@ import errno
 import logging
 import resource
 import signal
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -29,6 +29,8 @@ from emulator.sandbox.frames import WINDOW
 from emulator.sandbox.limits import Budget, Limits
 from emulator.sandbox.pool import Pool, Sandbox, StartFailed
 from emulator.sandbox.program import (
+    CANCELLED,
+    NEVER_STARTED,
     OUT_OF_MEMORY,
     OUTPUT_LIMIT,
     TIMED_OUT,
@@ -38,6 +40,7 @@ from emulator.sandbox.program import (
     Stream,
 )
 from emulator.sandbox.runtimes import ARTIFACTS_DIRECTORY, CODE_DIRECTORY, INPUT_DIRECTORY
+from emulator.stop import Stop, Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -71,19 +74,39 @@ class Executor:
         self._clock = clock
         self._queue_seconds = queue_seconds
 
-    async def run(self, program: Program) -> Outcome:
-        """Run to the end, or to the end of the ttl.
+    async def run(
+        self,
+        program: Program,
+        *,
+        party: str,
+        stop: Stop,
+        started: Callable[[], None],
+        patient: bool = False,
+    ) -> Outcome:
+        """Run to the end, to the end of the ttl, or until `stop` is requested.
+
+        Args:
+            program: what to run.
+            party: whose it is; parties that wait for the machine are served in turn.
+            stop: ends the program and whatever it waits for; what it made so far is the outcome.
+            started: called once the program has its container.
+            patient: whether it waits for its turn as long as that takes.
 
         Raises:
             NoCapacity: no container was free in time.
             SandboxFailed: the container, its agent or the engine went away.
         """
+        seconds = None if patient else self._queue_seconds
         try:
             async with (
-                self._admitted(program) as sandbox,
+                self._admitted(program, party, stop, seconds) as sandbox,
                 faulty(sandbox, program.fault, self._engine, self._clock),
             ):
-                return await _Run(sandbox, program, self._clock).outcome()
+                stop.check()
+                started()
+                return await _Run(sandbox, program, self._clock, stop).outcome()
+        except Stopped:
+            return NEVER_STARTED
         except (AgentError, EngineError, StartFailed) as error:
             logger.warning("a run of %s failed: %s", program.runtime.name, error)
             raise SandboxFailed(
@@ -91,22 +114,25 @@ class Executor:
             ) from error
 
     @asynccontextmanager
-    async def _admitted(self, program: Program) -> AsyncIterator[Sandbox]:
+    async def _admitted(
+        self, program: Program, party: str, stop: Stop, seconds: int | None
+    ) -> AsyncIterator[Sandbox]:
         """Memory for the run, then a container; waiting for them does not count as its time."""
         usual = Limits.for_vcpu(1, self._budget.total)
         limits = Limits.for_vcpu(program.vcpu, self._budget.total)
         async with AsyncExitStack() as stack:
             try:
-                async with self._clock.timeout(self._queue_seconds):
+                async with stop.heeded(self._clock, seconds):
                     if program.fault is not None:
                         await self._clock.sleep(program.fault.slow_start)
-                    await stack.enter_async_context(self._budget.promise(limits.memory_bytes))
+                    promise = self._budget.promise(limits.memory_bytes, party)
+                    await stack.enter_async_context(promise)
                     sandbox = await stack.enter_async_context(
                         self._pool.lease(program.runtime, program.network_mode)
                     )
             except TimeoutError:
                 raise NoCapacity(
-                    f"No container was free within {self._queue_seconds} seconds; try again later"
+                    f"No container was free within {seconds} seconds; try again later"
                 ) from None
             if limits != usual:
                 await self._engine.resize(sandbox.container_id, limits)
@@ -116,11 +142,12 @@ class Executor:
 class _Run:
     """The steps of one program in one sandbox."""
 
-    def __init__(self, sandbox: Sandbox, program: Program, clock: Clock) -> None:
+    def __init__(self, sandbox: Sandbox, program: Program, clock: Clock, stop: Stop) -> None:
         self._agent = sandbox.agent
         self._uid = sandbox.uid
         self._program = program
         self._clock = clock
+        self._stop = stop
         self._deadline = clock.monotonic() + program.ttl
 
     async def outcome(self) -> Outcome:
@@ -213,18 +240,26 @@ class _Run:
         )
 
     async def _finish(self, process: Process) -> Outcome:
-        """The end of a process, which the ttl brings about if nothing else does."""
+        """The end of a process, which the ttl or `stop` bring about if nothing else does."""
         left = max(0.0, self._deadline - self._clock.monotonic())
         try:
-            async with self._clock.timeout(left):
-                collected = await process.collect()
+            async with self._stop.heeded(self._clock, left):
+                return _outcome(await process.collect())
         except TimeoutError:
-            self._agent.signal_all(signal.SIGKILL)
-            collected = await self._quickly(process.collect())
-            return _outcome(collected, timed_out=True)
+            return await self._killed(process, Ending.TIMED_OUT, TIMED_OUT)
+        except Stopped:
+            return await self._killed(process, Ending.CANCELLED, CANCELLED)
         except SpawnFailed as error:
             return _not_started(error)
-        return _outcome(collected, timed_out=False)
+
+    async def _killed(self, process: Process, ending: Ending, exit_code: int) -> Outcome:
+        """The process and all its descendants ended at once; what it printed before counts."""
+        self._agent.signal_all(signal.SIGKILL)
+        try:
+            collected = await self._quickly(process.collect())
+        except SpawnFailed as error:
+            return _not_started(error)
+        return replace(_outcome(collected), ending=ending, exit_code=exit_code)
 
     async def _quickly(self, work: Awaitable[T]) -> T:
         """What only a broken sandbox takes long for."""
@@ -270,12 +305,10 @@ def _not_started(error: SpawnFailed) -> Outcome:
     return Outcome(Ending.EXITED, code, Stream(), Stream(f"{error.text}\n".encode()))
 
 
-def _outcome(collected: Collected, *, timed_out: bool) -> Outcome:
+def _outcome(collected: Collected) -> Outcome:
     ended = collected.exit
     stdout = Stream(collected.stdout, truncated=ended.stdout_dropped > 0)
     stderr = Stream(collected.stderr, truncated=ended.stderr_dropped > 0)
-    if timed_out:
-        return Outcome(Ending.TIMED_OUT, TIMED_OUT, stdout, stderr)
     out_of_memory = ended.oom_kills > 0 and ended.status == OUT_OF_MEMORY
     ending = Ending.OUT_OF_MEMORY if out_of_memory else Ending.EXITED
     return Outcome(ending, ended.status, stdout, stderr)

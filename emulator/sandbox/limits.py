@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -65,28 +65,33 @@ def machine_memory() -> int:
 
 
 class Budget:
-    """Hands out `total` bytes; who asks first is served first."""
+    """Hands out `total` bytes: parties that wait are served in turn, each in its own order.
+
+    Whose turn it is waits for as much as it asked for, and nobody overtakes it: what is large is
+    not starved by what is small.
+    """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self._free = total
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: OrderedDict[str, deque[tuple[int, asyncio.Future[None]]]] = OrderedDict()
+        """What each party waits for; the first party is the next to be served."""
 
     @asynccontextmanager
-    async def promise(self, amount: int) -> AsyncIterator[None]:
+    async def promise(self, amount: int, party: str) -> AsyncIterator[None]:
         """Hold `amount` bytes (at most the total) for the block, waiting until they are free."""
         amount = min(amount, self.total)
-        await self._take(amount)
+        await self._take(amount, party)
         try:
             yield
         finally:
             self._free += amount
             self._serve()
 
-    async def _take(self, amount: int) -> None:
+    async def _take(self, amount: int, party: str) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (amount, turn)
-        self._waiting.append(entry)
+        self._waiting.setdefault(party, deque()).append(entry)
         self._serve()
         try:
             await turn
@@ -94,13 +99,30 @@ class Budget:
             if turn.done() and not turn.cancelled():
                 self._free += amount
             else:
-                self._waiting.remove(entry)
+                self._forget(party, entry)
             self._serve()
             raise
 
+    def _forget(self, party: str, entry: tuple[int, asyncio.Future[None]]) -> None:
+        queue = self._waiting.get(party, deque())
+        if entry in queue:
+            queue.remove(entry)
+        if not queue:
+            self._waiting.pop(party, None)
+
     def _serve(self) -> None:
-        while self._waiting and self._waiting[0][0] <= self._free:
-            amount, turn = self._waiting.popleft()
-            if not turn.cancelled():
-                self._free -= amount
-                turn.set_result(None)
+        while self._waiting:
+            party, queue = next(iter(self._waiting.items()))
+            amount, turn = queue[0]
+            if turn.cancelled():
+                self._forget(party, queue[0])
+                continue
+            if amount > self._free:
+                return
+            queue.popleft()
+            self._free -= amount
+            turn.set_result(None)
+            if queue:
+                self._waiting.move_to_end(party)
+            else:
+                del self._waiting[party]

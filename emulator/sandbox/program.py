@@ -16,6 +16,9 @@ OUT_OF_MEMORY = 137
 TIMED_OUT = 124
 """Exit code of a program that outlived its ttl, as timeout(1) has it."""
 
+CANCELLED = 137
+"""Exit code of a program that was ended on request: 128 + SIGKILL."""
+
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
@@ -40,6 +43,13 @@ class Program:
     return_wasm_artifact: bool = False
     fault: EngineFault | None = None
 
+    @property
+    def bytes(self) -> int:
+        """About how much memory it takes while it waits."""
+        files = sum(len(file.content) for file in self.input_files)
+        env = sum(len(name) + len(value) for name, value in self.env.items())
+        return len(self.code) + files + env
+
 
 class Ending(StrEnum):
     """How a run ended, platform failures apart: those are exceptions."""
@@ -47,6 +57,7 @@ class Ending(StrEnum):
     EXITED = "exited"
     TIMED_OUT = "timed out"
     OUT_OF_MEMORY = "out of memory"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,10 @@ class Outcome:
             stdout=self.stdout.followed_by(later.stdout),
             stderr=self.stderr.followed_by(later.stderr),
         )
+
+
+NEVER_STARTED = Outcome(Ending.CANCELLED, CANCELLED, Stream(), Stream())
+"""What comes of a program that was no longer wanted before it had a container."""
 
 
 def _cut_character(data: bytes) -> int:

@@ -3,21 +3,39 @@
 import fcntl
 import os
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import OperationalError
 
 from emulator.settings import SettingError
-from emulator.store.tables import MIGRATIONS
+from emulator.store.migrations import VERSION, migrate
 
 Write = Callable[[Connection], None]
 _BATCH = 256
+_BATCH_BYTES = 8 * 1024 * 1024
+"""A transaction lies in the write-ahead log as a whole, so what it writes is bounded."""
+
+_LARGE_BYTES = 1024 * 1024
+"""A batch of this size is moved from the log into the file at once, and the log cut off."""
+
+_VACUUM_PAGES = 2048
+_INCREMENTAL = 2
+_PRAGMAS = (
+    f"auto_vacuum={_INCREMENTAL}",  # counts for a new file, and only before all else
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "busy_timeout=5000",
+    f"journal_size_limit={_BATCH_BYTES}",
+)
 
 
 class DirectoryLock:
@@ -48,9 +66,11 @@ class Database:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = directory / "emulator.sqlite3"
+        self.path.touch(mode=0o600)
         self.engine: Engine = create_engine(f"sqlite:///{self.path}")
         event.listen(self.engine, "connect", _prepare_connection)
-        self._queue: queue.SimpleQueue[tuple[Write, Future[None]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._wasteful = threading.Event()
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
 
     def __enter__(self) -> Self:
@@ -68,54 +88,93 @@ class Database:
         self._writer.join()
         self.engine.dispose()
 
-    def submit(self, write: Write) -> Future[None]:
-        """Queue `write`; the future resolves when its batch is committed."""
-        future: Future[None] = Future()
-        self._queue.put((write, future))
-        return future
+    def submit(self, write: Write, weight: int = 0) -> Future[None]:
+        """Queue `write` of about `weight` bytes; resolves when its batch is committed."""
+        item = _Item(write, weight)
+        self._queue.put(item)
+        return item.written
+
+    def give_space_back(self) -> None:
+        """Queue the return of pages that are no longer used to the file system."""
+        self.submit(lambda _: self._wasteful.set())
 
     def _migrate(self) -> None:
         with self.engine.begin() as connection:
             version = int(connection.execute(text("PRAGMA user_version")).scalar_one())
-            if version > len(MIGRATIONS):
+            if version > VERSION:
                 raise SettingError(f"{self.path} was written by a newer emulator")
-            for step in MIGRATIONS[version:]:
-                step(connection)
-            connection.execute(text(f"PRAGMA user_version = {len(MIGRATIONS)}"))
+            if version < VERSION:
+                migrate(connection, version)
+        with self.engine.connect() as connection:
+            plain = connection.execution_options(isolation_level="AUTOCOMMIT")
+            if plain.execute(text("PRAGMA auto_vacuum")).scalar_one() != _INCREMENTAL:
+                plain.execute(text(f"PRAGMA auto_vacuum = {_INCREMENTAL}"))
+                plain.execute(text("VACUUM"))
         self.path.chmod(0o600)
 
     def _write_all(self) -> None:
         while (first := self._queue.get()) is not None:
-            batch = [first]
+            batch, weight = [first], first.weight
             stop = False
             with suppress(queue.Empty):
-                while len(batch) < _BATCH:
+                while len(batch) < _BATCH and weight < _BATCH_BYTES:
                     item = self._queue.get_nowait()
                     if item is None:
                         stop = True
                         break
                     batch.append(item)
+                    weight += item.weight
             self._commit(batch)
+            if weight >= _LARGE_BYTES:
+                self._cut_log()
             if stop:
                 return
+            if self._wasteful.is_set():
+                self._wasteful.clear()
+                self._vacuum()
 
-    def _commit(self, batch: list[tuple[Write, Future[None]]]) -> None:
+    def _commit(self, batch: "list[_Item]") -> None:
         """One transaction for all; where it fails, each alone, so that only the bad one is lost."""
         try:
             with self.engine.begin() as connection:
-                for write, _ in batch:
-                    write(connection)
+                for item in batch:
+                    item.write(connection)
         except Exception as error:  # noqa: BLE001 - handed to whoever waits
             if len(batch) == 1:
-                batch[0][1].set_exception(error)
+                batch[0].written.set_exception(error)
                 return
             for item in batch:
                 self._commit([item])
             return
-        for _, future in batch:
-            future.set_result(None)
+        for item in batch:
+            item.written.set_result(None)
+
+    def _vacuum(self) -> None:
+        """In steps that the log can hold; `execute` would free one page, a script frees all."""
+        free = 1
+        while free:
+            with self.engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - the only driver
+                driver.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+                (free,) = driver.execute("PRAGMA freelist_count").fetchone()
+            self._cut_log()
+
+    def _cut_log(self) -> None:
+        """Move the write-ahead log into the file and empty it, unless somebody still reads it."""
+        with self.engine.connect() as connection, suppress(OperationalError):
+            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+
+@dataclass(eq=False, slots=True)
+class _Item:
+    """A write in the queue."""
+
+    write: Write
+    weight: int
+    written: "Future[None]" = field(default_factory=Future)
 
 
 def _prepare_connection(connection: Any, _record: Any) -> None:  # noqa: ANN401 - a DBAPI object
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")

@@ -1,10 +1,7 @@
-"""The tables of the data directory's one SQLite file, and the steps between its versions."""
-
-from collections.abc import Callable
+"""The tables of the data directory's one SQLite file."""
 
 from sqlalchemy import (
     Column,
-    Connection,
     Float,
     Index,
     Integer,
@@ -35,10 +32,17 @@ jobs = Table(
     metadata,
     Column("job_id", String, primary_key=True),
     Column("owner", String, nullable=False),
-    Column("completed_at", Float, nullable=False),
-    Column("document", LargeBinary, nullable=False),
+    Column("status", String, nullable=False),
+    Column("known", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("completed_at", Float),
+    Column("bytes", Integer, nullable=False),
+    Column("result", LargeBinary),
     Index("jobs_by_owner", "owner", "completed_at"),
+    Index("jobs_by_end", "completed_at", "bytes"),
 )
+"""`completed_at` is null while a job has not ended; `result` comes last, for it may be large."""
 
 properties = Table(
     "properties",
@@ -46,8 +50,3 @@ properties = Table(
     Column("name", String, primary_key=True),
     Column("value", String, nullable=False),
 )
-
-Migration = Callable[[Connection], None]
-
-MIGRATIONS: tuple[Migration, ...] = (metadata.create_all,)
-"""Step N brings a file of version N to version N + 1 (`PRAGMA user_version`)."""

@@ -193,11 +193,18 @@ def test_the_job_has_what_the_answer_had(client: Client) -> None:
         assert job[name] == answer[name]
 
 
-@pytest.mark.parametrize("path", ["/execute", "/run"])
+def test_a_job_that_nobody_waited_for_has_them_too(client: Client, tmp_path: Path) -> None:
+    body = {"language": "c", "code": PROGRAM, "return_wasm_artifact": True}
+    job_id = client.post("/execute/async", body).json()["job_id"]
+    job = client.get(f"/jobs/{job_id}/wait").json()
+    assert run_wasi(content(job["wasm_artifact"]), ["main"], b"1", tmp_path) == (7, "1 1\n")
+
+
+@pytest.mark.parametrize("path", ["/execute", "/run", "/execute/async", "/run/async"])
 def test_a_language_without_such_a_target_is_a_400_that_names_those_with_one(
     client: Client, path: str
 ) -> None:
-    fields = {"language": "python"} if path == "/execute" else {}
+    fields = {"language": "python"} if path.startswith("/execute") else {}
     code = "#!/usr/bin/env python3\n"
     response = client.post(path, {**fields, "code": code, "return_wasm_artifact": True})
     assert (response.status_code, response.json()["code"]) == (400, "INVALID_REQUEST")

@@ -255,6 +255,15 @@ def test_what_is_killed_in_mid_run_fails_its_job_as_a_real_loss_does(
     assert hello(client).json()["stdout"] == "hi\n"
 
 
+def test_the_job_of_an_accepted_program_fails_too(client: Client) -> None:
+    body = json.dumps({"language": "bash", "code": "sleep 4711"}).encode()
+    accepted = client.send("POST", "/execute/async", body, **{HEADER: "kill=container"})
+    assert accepted.json()["status"] == "pending"
+    job = client.get(f"/jobs/{accepted.json()['job_id']}/wait").json()
+    assert (job["status"], job["success"]) == ("failed", False)
+    assert "went away" in job["error"]
+
+
 def test_what_is_killed_later_spares_who_has_ended_by_then(
     faults: httpx.Client, client: Client
 ) -> None:

@@ -78,7 +78,7 @@ def test_time_can_be_advanced_and_everything_follows(own: Server) -> None:
     assert own.emulator.clock.time() - before >= 90_000
     client.close()
     with pytest.raises(Exception, match="finished jobs are kept"):
-        own.emulator.jobs.get(job_id, client.account)
+        own.call(own.emulator.jobs.get(job_id, client.account))
 
 
 def test_the_journal_can_be_cleared(own: Server) -> None:
