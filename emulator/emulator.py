@@ -8,6 +8,7 @@ from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
 from emulator.readiness import Readiness
+from emulator.sandbox.compile_cache import CompileCache
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.execution import Executor
 from emulator.sandbox.images import Images
@@ -36,6 +37,7 @@ class Emulator:
     engine: Engine
     pool: Pool
     executor: Executor
+    compiles: CompileCache
     readiness: Readiness
 
     def obstacles(self) -> list[str]:

@@ -19,6 +19,7 @@ from emulator.limits import RateLimits, Slots
 from emulator.paths import RUNTIMES, SPEC
 from emulator.readiness import Readiness
 from emulator.sandbox.build_log import BuildCancelled
+from emulator.sandbox.compile_cache import CompileCache
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.execution import Executor
 from emulator.sandbox.images import BuildFailed, Images, build
@@ -63,6 +64,9 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         stack.callback(engine.close)
         images = Images(engine.client, catalogue, settings.extra_ca)
         budget = Budget(_memory_budget(settings))
+        compiles = CompileCache(
+            settings.compile_cache * MIB, lambda runtime: images.image(runtime.name).reference
+        )
         starter = Starter(engine, images, budget.total)
         pool = Pool(starter.start, starter.remove, settings.pool_size, settings.start_concurrency)
         stack.push_async_callback(pool.close)
@@ -80,7 +84,8 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             images=images,
             engine=engine,
             pool=pool,
-            executor=Executor(pool, engine, budget, clock, settings.queue_timeout),
+            executor=Executor(pool, engine, budget, clock, settings.queue_timeout, compiles),
+            compiles=compiles,
             readiness=readiness,
         )
 

@@ -38,6 +38,7 @@ def program(runtime: Runtime, code: str, fields: Json, account: Account) -> Prog
     _check_features(values, network_mode, account)
     _check_runtime(runtime)
     return Program(
+        account=account.public_key,
         runtime=runtime,
         code=_utf8(code, "code"),
         env=environment(values.get("env", {})),

@@ -1,4 +1,4 @@
-"""/_emulator/*: readiness, the journal and the clock, for whoever runs the emulator."""
+"""/_emulator/*: readiness, journal, clock and compile cache, for whoever runs the emulator."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -63,6 +63,15 @@ async def advance_clock(emulator: Emulator, request: Request) -> Response:
     return _answer(_clock(emulator))
 
 
+async def read_compiles(emulator: Emulator, _request: Request) -> Response:
+    return _answer(emulator.compiles.figures())
+
+
+async def clear_compiles(emulator: Emulator, _request: Request) -> Response:
+    emulator.compiles.clear()
+    return _answer({"status": "cleared"})
+
+
 def _clock(emulator: Emulator) -> dict[str, object]:
     return {"now": emulator.clock.isoformat(), "ahead_seconds": emulator.clock.offset}
 
@@ -86,6 +95,8 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("DELETE", "/_emulator/requests", clear_journal),
     ("GET", "/_emulator/clock", read_clock),
     ("POST", "/_emulator/clock", advance_clock),
+    ("GET", "/_emulator/compiles", read_compiles),
+    ("DELETE", "/_emulator/compiles", clear_compiles),
 )
 
 

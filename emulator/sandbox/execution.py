@@ -21,7 +21,9 @@ from emulator.sandbox.agent import (
     Process,
     Spawn,
     SpawnFailed,
+    Tree,
 )
+from emulator.sandbox.compile_cache import CompileCache, Compiled
 from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.frames import WINDOW
 from emulator.sandbox.limits import Budget, Limits
@@ -64,9 +66,16 @@ class Executor:
     """Runs programs, each in a container that no other program has seen or will see."""
 
     def __init__(
-        self, pool: Pool, engine: Engine, budget: Budget, clock: Clock, queue_seconds: int
+        self,
+        pool: Pool,
+        engine: Engine,
+        budget: Budget,
+        clock: Clock,
+        queue_seconds: int,
+        compiles: CompileCache,
     ) -> None:
         self._pool = pool
+        self._compiles = compiles
         self._engine = engine
         self._budget = budget
         self._clock = clock
@@ -81,7 +90,7 @@ class Executor:
         """
         try:
             async with self._admitted(program) as sandbox:
-                return await _Run(sandbox, program, self._clock).outcome()
+                return await _Run(sandbox, program, self._clock, self._compiles).outcome()
         except (AgentError, EngineError, StartFailed) as error:
             logger.warning("a run of %s failed: %s", program.runtime.name, error)
             raise SandboxFailed(
@@ -112,7 +121,10 @@ class Executor:
 class _Run:
     """The steps of one program in one sandbox."""
 
-    def __init__(self, sandbox: Sandbox, program: Program, clock: Clock) -> None:
+    def __init__(
+        self, sandbox: Sandbox, program: Program, clock: Clock, compiles: CompileCache
+    ) -> None:
+        self._compiles = compiles
         self._agent = sandbox.agent
         self._uid = sandbox.uid
         self._program = program
@@ -120,23 +132,50 @@ class _Run:
         self._deadline = clock.monotonic() + program.ttl
 
     async def outcome(self) -> Outcome:
-        runtime = self._program.runtime
-        first, *rest = [it for it in (runtime.compile_command, runtime.run_command) if it]
-        ended = await self._finish(await self._begin(first))
-        for command in rest:
-            if not ended.succeeded:
-                break
-            ended = ended.followed_by(await self._finish(self._spawn(command)))
+        if self._program.runtime.compile_command:
+            ended = await self._compiled_outcome()
+        else:
+            ended = await self._finish(await self._begin(self._program.runtime.run_command))
         if not self._program.return_artifact:
             return ended
         return replace(ended, artifacts=await self._artifacts())
 
-    async def _begin(self, command: tuple[str, ...]) -> Process:
+    async def _compiled_outcome(self) -> Outcome:
+        """What compiler and program printed, and how the last of them ended."""
+        runtime = self._program.runtime
+        key = self._compiles.key(self._program)
+        known = self._compiles.find(key)
+        if known is not None:
+            process = await self._begin(runtime.run_command, known)
+            return known.printed.followed_by(await self._finish(process))
+        ended = await self._finish(await self._begin(runtime.compile_command))
+        if not ended.succeeded:
+            return ended
+        if key is not None:
+            await self._keep(key, ended)
+        return ended.followed_by(await self._finish(self._spawn(runtime.run_command)))
+
+    async def _keep(self, key: bytes, printed: Outcome) -> None:
+        """Keep what was compiled; it is read while nothing runs in the sandbox."""
+        limit = self._compiles.entry_limit
+        binary, *others = await asyncio.gather(
+            self._tree(self._program.runtime.binary_path or "", 1, limit),
+            self._tree(INPUT_DIRECTORY, 1, 0),
+            self._tree(ARTIFACTS_DIRECTORY, 1, 0),
+        )
+        if binary.files and not any(tree.files or tree.skipped for tree in others):
+            (file,) = binary.files
+            self._compiles.keep(key, Compiled(file.content, file.mode & 0o777, printed))
+
+    async def _begin(self, command: tuple[str, ...], known: Compiled | None = None) -> Process:
         """Files and first command leave in one write, unless a file must wait for credit."""
-        at_once = all(len(file.content) <= WINDOW for file in self._program.input_files)
-        at_once = at_once and len(self._program.code) <= WINDOW
+        contents = [self._program.code, *(file.content for file in self._program.input_files)]
+        if known is not None:
+            contents.append(known.binary)
+        at_once = all(len(content) <= WINDOW for content in contents)
         with self._agent.pipeline():
             own, sent, links = self._write_own_files(), self._write_input(), self._make_links()
+            own += self._write_compiled(known)
             process = self._spawn(command) if at_once else None
         await self._quickly(asyncio.gather(*own))
         await self._quickly(_accepted(sent))
@@ -151,6 +190,17 @@ class _Run:
             self._agent.write_file(
                 self._program.runtime.source_path, self._program.code, uid=uid, gid=uid
             ),
+        ]
+
+    def _write_compiled(self, known: Compiled | None) -> list[Awaitable[None]]:
+        """What the compiler would make, if it is known already."""
+        path = self._program.runtime.binary_path
+        if known is None or path is None:
+            return []
+        return [
+            self._agent.write_file(
+                path, known.binary, uid=self._uid, gid=self._uid, mode=known.mode
+            )
         ]
 
     def _write_input(self) -> list[Awaitable[None]]:
@@ -219,18 +269,18 @@ class _Run:
         return tuple(found)
 
     async def _read(self, path: str) -> "list[Artifact]":
+        tree = await self._tree(path, MAX_ARTIFACTS, MAX_ARTIFACT_BYTES)
+        return [Artifact(file.path, file.content) for file in tree.files]
+
+    async def _tree(self, path: str, max_files: int, max_bytes: int) -> Tree:
+        """The files at `path` that the run's own user can read."""
         reading = self._agent.read_tree(
-            path,
-            uid=self._uid,
-            gid=self._uid,
-            max_files=MAX_ARTIFACTS,
-            max_bytes=MAX_ARTIFACT_BYTES,
+            path, uid=self._uid, gid=self._uid, max_files=max_files, max_bytes=max_bytes
         )
         try:
-            tree = await self._quickly(reading)
+            return await self._quickly(reading)
         except FileRefused:  # the program removed it, or it was never made
-            return []
-        return [Artifact(file.path, file.content) for file in tree.files]
+            return Tree([], 0)
 
     async def _quickly(self, work: Awaitable[T]) -> T:
         """What only a broken sandbox takes long for."""

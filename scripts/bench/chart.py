@@ -70,7 +70,7 @@ def bars(title: str, unit: str, groups: Mapping[str, Mapping[str, float]]) -> Ch
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
     values = [value for group in groups.values() for value in group.values()]
     low, high = math.floor(math.log10(min(values))), math.log10(max(values))
-    scale = (WIDTH - _LEFT - _RIGHT - 70) / (high - low)
+    scale = (WIDTH - _LEFT - _RIGHT - 70) / max(1.0, high - low)
     elements = [_title(title), *_legend(names)]
     y = _TOP + 24
     for group, bars_of in groups.items():
