@@ -51,12 +51,16 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         CatalogueError: the runtimes do not hold together.
         SpecError: openapi.yaml does not.
     """
-    spec = Spec(SPEC, closed_responses=settings.check_responses == "closed")
     catalogue = Catalogue.load(RUNTIMES)
     clock, readiness = Clock(), Readiness()
     readiness.block("start", "the emulator is starting")
     async with AsyncExitStack() as stack:
         stack.enter_context(DirectoryLock(settings.data_dir))
+        spec = Spec(
+            SPEC,
+            closed_responses=settings.check_responses == "closed",
+            kept=settings.data_dir / "cache",
+        )
         database = stack.enter_context(Database(settings.data_dir))
         accounts = open_accounts(settings, database, SecretBox(load_key(settings.key_file)))
         stack.callback(accounts.close)
