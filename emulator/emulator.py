@@ -10,6 +10,7 @@ from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
 from emulator.readiness import Readiness
 from emulator.runs import Runs
+from emulator.sandbox.compile_cache import CompileCache
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.execution import Executor
 from emulator.sandbox.images import Images
@@ -40,6 +41,7 @@ class Emulator:
     pool: Pool
     executor: Executor
     runs: Runs
+    compiles: CompileCache
     readiness: Readiness
 
     def obstacles(self) -> list[str]:

@@ -21,6 +21,7 @@ from emulator.paths import RUNTIMES, SPEC
 from emulator.readiness import Readiness
 from emulator.runs import Runs
 from emulator.sandbox.build_log import BuildCancelled
+from emulator.sandbox.compile_cache import CompileCache
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.execution import Executor
 from emulator.sandbox.images import BuildFailed, Images, build
@@ -52,12 +53,16 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         CatalogueError: the runtimes do not hold together.
         SpecError: openapi.yaml does not.
     """
-    spec = Spec(SPEC, closed_responses=settings.check_responses == "closed")
     catalogue = Catalogue.load(RUNTIMES)
     clock, readiness = Clock(), Readiness()
     readiness.block("start", "the emulator is starting")
     async with AsyncExitStack() as stack:
         stack.enter_context(DirectoryLock(settings.data_dir))
+        spec = Spec(
+            SPEC,
+            closed_responses=settings.check_responses == "closed",
+            kept=settings.data_dir / "cache",
+        )
         database = stack.enter_context(Database(settings.data_dir))
         accounts = open_accounts(settings, database, SecretBox(load_key(settings.key_file)))
         stack.callback(accounts.close)
@@ -65,10 +70,13 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         stack.callback(engine.close)
         images = Images(engine.client, catalogue, settings.extra_ca)
         budget = Budget(_memory_budget(settings))
+        compiles = CompileCache(
+            settings.compile_cache * MIB, lambda runtime: images.image(runtime.name).reference
+        )
         starter = Starter(engine, images, budget.total)
         pool = Pool(starter.start, starter.remove, settings.pool_size, settings.start_concurrency)
         stack.push_async_callback(pool.close)
-        executor = Executor(pool, engine, budget, clock, settings.queue_timeout)
+        executor = Executor(pool, engine, budget, clock, settings.queue_timeout, compiles)
         jobs, slots = _jobs(settings, database, clock), Slots()
         runs = Runs(jobs, slots, executor, clock)
         stack.push_async_callback(runs.close)
@@ -89,6 +97,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             pool=pool,
             executor=executor,
             runs=runs,
+            compiles=compiles,
             readiness=readiness,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import msgspec
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -47,7 +47,7 @@ class RequestRecord:
         async def tagged(message: Message) -> None:
             if message["type"] in _STATUS_MESSAGES:
                 exchange.status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = exchange.request_id
+                message["headers"].append((b"x-request-id", exchange.request_id.encode()))
             await send(message)
 
         try:

@@ -162,6 +162,13 @@ SETTINGS: tuple[Setting, ...] = (
         "SECONDS",
     ),
     Setting(
+        "compile_cache",
+        _within(0, 1 << 20),
+        _fixed(64),
+        "MiB of compiled programs kept in memory, each for its account alone; 0 keeps none",
+        "MIB",
+    ),
+    Setting(
         "job_retention",
         _within(60, 30 * 86_400),
         _fixed(86_400),
@@ -247,6 +254,7 @@ class Settings:
     start_concurrency: int
     memory_budget: int
     queue_timeout: int
+    compile_cache: int
     job_retention: int
     job_store: int
     pending_jobs: int

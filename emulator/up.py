@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import shlex
 import signal
 from contextlib import AsyncExitStack, closing, suppress
@@ -50,6 +51,7 @@ async def run(settings: Settings) -> int:
 async def _serve(emulator: Emulator, api: str, admin: str) -> None:
     await prepare(emulator, say)
     await emulator.pool.warmed()
+    gc.freeze()  # what is loaded by now stays: looking through it takes 40 ms
     say(_greeting(emulator, api, admin))
     await housekeeping(emulator)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 from starlette.datastructures import Headers, QueryParams
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -73,7 +73,7 @@ class Dispatcher:
         operation, path = self._emulator.spec.match(exchange.method, scope["raw_path"])
         exchange.operation = operation
         headers = Headers(scope=scope)
-        raw = b"" if scope["type"] == "websocket" else await _read(scope, receive, headers)
+        raw = b"" if scope["type"] == "websocket" else await _read(receive, headers)
         exchange.body_bytes = len(raw)
         if not operation.public:
             self._admit(scope, headers, raw, exchange)
@@ -153,7 +153,7 @@ class Dispatcher:
         }
 
 
-async def _read(scope: Scope, receive: Receive, headers: Headers) -> bytes:
+async def _read(receive: Receive, headers: Headers) -> bytes:
     """The whole body; raises PayloadTooLarge as soon as it is known to be over the limit."""
     length = headers.get("content-length", "0")
     too_large = PayloadTooLarge(f"A request body may have at most {MAX_BODY} bytes")
@@ -161,12 +161,17 @@ async def _read(scope: Scope, receive: Receive, headers: Headers) -> bytes:
         raise too_large
     chunks: list[bytes] = []
     size = 0
-    async for chunk in Request(scope, receive).stream():
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
         size += len(chunk)
         if size > MAX_BODY:
             raise too_large
         chunks.append(chunk)
-    return b"".join(chunks)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
 
 
 def _parse_json(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value

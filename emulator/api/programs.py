@@ -50,6 +50,7 @@ def program(
     _check_features(network_mode, account)
     _check_runtime(runtime)
     return Program(
+        account=account.public_key,
         runtime=runtime,
         code=_utf8(_source(runtime, code), "code"),
         env=environment(values.get("env", {})),

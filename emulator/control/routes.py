@@ -1,4 +1,4 @@
-"""/_emulator/*: readiness, the journal, the clock and faults, for whoever runs the emulator."""
+"""/_emulator/*: readiness, journal, clock, faults and compile cache, for who runs the emulator."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -63,6 +63,15 @@ async def advance_clock(emulator: Emulator, request: Request) -> Response:
     return _answer(_clock(emulator))
 
 
+async def read_compiles(emulator: Emulator, _request: Request) -> Response:
+    return _answer(emulator.compiles.figures())
+
+
+async def clear_compiles(emulator: Emulator, _request: Request) -> Response:
+    emulator.compiles.clear()
+    return _answer({"status": "cleared"})
+
+
 async def add_fault(emulator: Emulator, request: Request) -> Response:
     """Put a rule in force; `faults.Rule` says what it may hold."""
     return _answer(emulator.faults.add(await _json(request)), 201)
@@ -119,6 +128,8 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("DELETE", "/_emulator/faults", clear_faults),
     ("DELETE", "/_emulator/faults/{id}", remove_fault),
     ("POST", "/_emulator/reset", reset),
+    ("GET", "/_emulator/compiles", read_compiles),
+    ("DELETE", "/_emulator/compiles", clear_compiles),
 )
 
 

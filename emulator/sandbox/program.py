@@ -30,8 +30,9 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One execution as asked for, every part checked."""
+    """One execution as asked for, every part checked; `account` is its sender's public key."""
 
+    account: str
     runtime: Runtime
     code: bytes
     env: Mapping[str, str]
