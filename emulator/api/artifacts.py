@@ -7,16 +7,20 @@ from emulator.sandbox.program import Artifact, Outcome, Program
 
 
 def artifact_fields(outcome: Outcome, work: Program) -> Json:
-    """The fields of an answer that were asked for; what was not made has none."""
+    """The fields of an answer that were asked for; what was not made has none.
+
+    `artifacts` comes last: the vendor's C client reads every object after it as one more file.
+    """
     if not (work.return_artifact or work.return_wasm_artifact):
         return {}
     found = outcome.artifacts
-    fields: Json = {"artifacts": [artifact_document(file) for file in found.files]}
+    fields: Json = {}
     for name, one in (("artifact", found.binary), ("wasm_artifact", found.wasm)):
         if one is not None:
             fields[name] = artifact_document(one)
     if found.skipped:
         fields["artifacts_skipped"] = found.skipped
+    fields["artifacts"] = [artifact_document(file) for file in found.files]
     return fields
 
 
