@@ -81,13 +81,17 @@ def _fresh_line(stderr: Stream) -> str:
 
 
 def _artifacts(found: Artifacts) -> Document:
-    """What was not made has no field."""
-    document: Document = {"artifacts": [_artifact(file) for file in found.files]}
+    """What was not made has no field.
+
+    `artifacts` comes last: the vendor's C client reads every object after it as one more file.
+    """
+    document: Document = {}
     for name, one in (("artifact", found.binary), ("wasm_artifact", found.wasm)):
         if one is not None:
             document[name] = _artifact(one)
     if found.skipped:
         document["artifacts_skipped"] = found.skipped
+    document["artifacts"] = [_artifact(file) for file in found.files]
     return document
 
 

@@ -97,6 +97,12 @@ def test_program_module_and_files_come_together(client: Client) -> None:
     assert files["main.wasm"].startswith(b"\0asm")
 
 
+def test_no_object_follows_the_list_for_clients_that_take_it_for_a_file(client: Client) -> None:
+    fields = {"language": "c", "code": PROGRAM, "return_artifact": True}
+    text = client.post("/execute", {**fields, "return_wasm_artifact": True}).text
+    assert text.partition('"artifacts":[')[2].count("{") == 2
+
+
 def test_a_file_that_is_named_like_the_program_keeps_its_name(client: Client) -> None:
     code = (
         '#include <stdio.h>\nint main(void) { fputs("mine", fopen("/tmp/artifacts/main", "w")); }'

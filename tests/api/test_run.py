@@ -70,6 +70,11 @@ def test_code_without_a_known_shebang_is_a_400(client: Client, code: bytes) -> N
     assert (response.status_code, response.json()["code"]) == (400, "UNKNOWN_LANGUAGE")
 
 
+def test_a_language_that_cannot_run_here_is_a_503_with_the_reason(client: Client) -> None:
+    response = client.send("POST", "/run", b"#!/usr/bin/env julia\nprintln(42)", "text/plain")
+    assert (response.status_code, response.json()["code"]) == (503, "RUNTIME_UNAVAILABLE")
+
+
 def test_an_unknown_interpreter_is_told_with_those_that_are_near(client: Client) -> None:
     details = client.send("POST", "/run", b"#!/usr/bin/env pyton3\nx", "text/plain").json()[
         "details"
