@@ -337,8 +337,8 @@ def test_the_header_can_be_switched_off(tmp_path_factory: pytest.TempPathFactory
     with running(settings(tmp_path_factory.mktemp("off"), **flags)) as server:
         response = httpx.get(f"{server.api}/health", headers={HEADER: "status=503"})
         assert response.status_code == 200
-        (entry,) = server.emulator.journal.entries(1)
-    assert entry["notes"] == ["faults: X-Emulator-Fault is ignored, fault_header is off"]
+        entries = httpx.get(f"{server.admin}/_emulator/requests").json()["requests"]
+    assert entries[0]["notes"] == ["faults: X-Emulator-Fault is ignored, fault_header is off"]
 
 
 # --- rules as data -----------------------------------------------------------------------------
