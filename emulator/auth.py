@@ -4,7 +4,6 @@ The signed message is `timestamp:METHOD:path:body`. Real clients sign the path w
 query string; both are valid in every mode.
 """
 
-import hashlib
 import hmac
 import re
 from collections.abc import Iterator
@@ -57,7 +56,7 @@ def sign(secret_key: str, at: int | str, method: str, path: str, body: bytes = b
 
 
 def _digest(secret_key: str, message: bytes) -> str:
-    return hmac.new(secret_key.encode(), message, hashlib.sha256).hexdigest()
+    return hmac.digest(secret_key.encode(), message, "sha256").hex()
 
 
 class Authenticator:

@@ -130,11 +130,15 @@ def _keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def _runtimes(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("runtimes", help="list or build the images of languages")
+    parser = commands.add_parser("runtimes", help="list, build or prune the images of languages")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     build = _add(actions, "build", "build images that are missing", up.build_runtimes)
     build.add_argument("names", nargs="*", metavar="NAME", help="languages; none means all")
     _add(actions, "list", "list languages and the state of their images", up.list_runtimes)
+    prune = _add(
+        actions, "prune", "remove images and volumes that other versions built", up.prune_runtimes
+    )
+    prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
 
 
 if __name__ == "__main__":

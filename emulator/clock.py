@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -69,3 +69,9 @@ class Clock(AbstractClock):
                 yield timeout
             finally:
                 self._timeouts.discard(timeout)
+
+    async def sleep(self, seconds: float) -> None:
+        """`asyncio.sleep` on this clock: advancing past its end ends it."""
+        with suppress(TimeoutError):
+            async with self.timeout(seconds):
+                await asyncio.get_running_loop().create_future()

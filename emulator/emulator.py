@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from emulator.auth import Authenticator
 from emulator.clock import Clock
+from emulator.faults import FaultRules
 from emulator.gateway.authority import Authority
 from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
 from emulator.readiness import Readiness
 from emulator.runs import Runs
+from emulator.sandbox.compile_cache import CompileCache
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.execution import Executor
 from emulator.sandbox.images import Images
@@ -32,6 +34,7 @@ class Emulator:
     rates: RateLimits
     slots: Slots
     journal: Journal
+    faults: FaultRules
     jobs: Jobs
     catalogue: Catalogue
     images: Images
@@ -39,6 +42,7 @@ class Emulator:
     pool: Pool
     executor: Executor
     runs: Runs
+    compiles: CompileCache
     readiness: Readiness
     authority: Authority
 

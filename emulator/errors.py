@@ -36,6 +36,7 @@ to do. Vendor's clients scan whole bodies for one word that only the clock-drift
 (un.c, un.awk and others), so no other text here may contain it.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 
@@ -151,7 +152,7 @@ class MethodNotAllowed(ApiError):
     code = "METHOD_NOT_ALLOWED"
     error = "Method not allowed"
 
-    def __init__(self, details: str, allow: list[str]) -> None:
+    def __init__(self, details: str, allow: Iterable[str] = ()) -> None:
         super().__init__(details)
         self.headers["Allow"] = ", ".join(allow)
 
@@ -234,3 +235,21 @@ class RuntimeUnavailable(Unavailable):
 class NoCapacity(Unavailable):
     code = "NO_CAPACITY"
     error = "No capacity"
+
+
+def error_kind(status: int, code: str | None = None) -> type[ApiError] | None:
+    """The first kind in the tree with this status, and with this code where one is given."""
+    return next(
+        (
+            kind
+            for kind in _kinds(ApiError)
+            if kind.status == status and code in (None, kind.code) and "code" in vars(kind)
+        ),
+        None,
+    )
+
+
+def _kinds(kind: type[ApiError]) -> Iterator[type[ApiError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _kinds(below)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from starlette.types import Scope
 
 from emulator.accounts import Account
+from emulator.sandbox.engine_faults import EngineFault
 from emulator.spec import Operation
 
 _SCOPE_KEY = "unsandbox.exchange"
@@ -12,7 +13,11 @@ _SCOPE_KEY = "unsandbox.exchange"
 
 @dataclass(slots=True)
 class Exchange:
-    """Filled step by step: `operation` after routing, `account` after authentication."""
+    """Filled step by step: `operation` after routing, `account` after authentication.
+
+    `fault` is what was asked for to go wrong; `engine_fault` and `truncate` are what is left to do
+    of it.
+    """
 
     request_id: str
     method: str
@@ -25,6 +30,9 @@ class Exchange:
     status: int = 0
     code: str | None = None
     job_id: str | None = None
+    fault: dict[str, object] | None = None
+    engine_fault: EngineFault | None = None
+    truncate: bool = False
     notes: list[str] = field(default_factory=list)
     response_headers: dict[str, str] = field(default_factory=dict)
 

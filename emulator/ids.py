@@ -20,6 +20,11 @@ def request_id() -> str:
     return f"req_{secrets.token_hex(16)}"
 
 
+def fault_id() -> str:
+    """The id of a fault rule."""
+    return f"fault_{secrets.token_hex(16)}"
+
+
 def public_key() -> str:
     """`unsb-pk-xxxx-xxxx-xxxx-xxxx`."""
     return f"unsb-pk-{_groups(4, 4)}"

@@ -41,6 +41,7 @@ class Journal:
             "account": exchange.account.public_key if exchange.account else None,
             "code": exchange.code,
             "job_id": exchange.job_id,
+            "fault": exchange.fault,
             "notes": list(exchange.notes) or None,
             "body": redact(exchange.body),
         }

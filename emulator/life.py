@@ -13,6 +13,7 @@ from emulator import ids
 from emulator.auth import Authenticator
 from emulator.clock import Clock
 from emulator.emulator import Emulator
+from emulator.faults import FaultRules
 from emulator.gateway.authority import Authority
 from emulator.jobs import Jobs
 from emulator.journal import Journal
@@ -21,6 +22,7 @@ from emulator.paths import RUNTIMES, SPEC
 from emulator.readiness import Readiness
 from emulator.runs import Runs
 from emulator.sandbox.build_log import BuildCancelled
+from emulator.sandbox.compile_cache import CompileCache
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.execution import Executor
 from emulator.sandbox.images import BuildFailed, Images, build
@@ -52,12 +54,16 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         CatalogueError: the runtimes do not hold together.
         SpecError: openapi.yaml does not.
     """
-    spec = Spec(SPEC, closed_responses=settings.check_responses == "closed")
     catalogue = Catalogue.load(RUNTIMES)
     clock, readiness = Clock(), Readiness()
     readiness.block("start", "the emulator is starting")
     async with AsyncExitStack() as stack:
         stack.enter_context(DirectoryLock(settings.data_dir))
+        spec = Spec(
+            SPEC,
+            closed_responses=settings.check_responses == "closed",
+            kept=settings.data_dir / "cache",
+        )
         database = stack.enter_context(Database(settings.data_dir))
         accounts = open_accounts(settings, database, SecretBox(load_key(settings.key_file)))
         stack.callback(accounts.close)
@@ -65,11 +71,14 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         stack.callback(engine.close)
         images = Images(engine.client, catalogue, settings.extra_ca)
         budget = Budget(_memory_budget(settings))
+        compiles = CompileCache(
+            settings.compile_cache * MIB, lambda runtime: images.image(runtime.name).reference
+        )
         limits = Limits.for_vcpu(1, budget.total)
         starter = Starter(engine, images, limits, clock)
         pool = Pool(starter, _policy(settings, budget.total // limits.memory_bytes), clock)
         stack.push_async_callback(pool.close)
-        executor = Executor(pool, engine, budget, clock, settings.queue_timeout)
+        executor = Executor(pool, engine, budget, clock, settings.queue_timeout, compiles)
         jobs, slots = _jobs(settings, database, clock), Slots()
         runs = Runs(jobs, slots, executor, clock)
         stack.push_async_callback(runs.close)
@@ -82,6 +91,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             rates=RateLimits(clock),
             slots=slots,
             journal=Journal(settings.journal_size, clock),
+            faults=FaultRules(spec),
             jobs=jobs,
             catalogue=catalogue,
             images=images,
@@ -89,6 +99,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             pool=pool,
             executor=executor,
             runs=runs,
+            compiles=compiles,
             readiness=readiness,
             authority=Authority.of(settings),
         )

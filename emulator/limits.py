@@ -50,6 +50,10 @@ class RateLimits:
         refusal = None if bucket.put(item) else _refusal(bucket, item)
         return self._allowance(account, bucket), refusal
 
+    def clear(self) -> None:
+        """Forget every request that was counted."""
+        self._buckets.clear()
+
     def _bucket(self, account: Account) -> StateBucket:
         rates = [Rate(account.rate_per_minute, Duration.MINUTE)]
         if account.burst < account.rate_per_minute:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from emulator.injection import CUT
 from emulator.settings import SettingError, Settings
 
 GRACE_SECONDS = 5
@@ -18,6 +20,14 @@ GRACE_SECONDS = 5
 
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is told instead
+
+
+class _Http(HttpToolsProtocol):
+    """HTTP whose application can end a connection without an answer, or in the middle of one."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {CUT: {"connection": self.transport.close}}
 
 
 class _Server(uvicorn.Server):
@@ -96,7 +106,7 @@ async def serving(
     """Serve `app` on `listener` for the block; ends when running requests have, or their grace."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=_Http,
         ws="websockets-sansio",
         lifespan="off",
         log_config=None,

@@ -2,13 +2,16 @@
 
 import logging
 import sys
-import time
+
+from emulator.clock import iso_second
 
 _LEVEL_WIDTH = 7
 
 
 def escape(text: str) -> str:
     """`text` on one line: control characters and lone surrogates as escapes."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
@@ -19,7 +22,7 @@ class LineFormatter(logging.Formatter):
     """`2026-01-14T12:00:00Z INFO    emulator.access request_id=req_1: GET /health 200 0.4 ms`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+        at = iso_second(int(record.created))
         request_id = getattr(record, "request_id", None)
         mark = f" request_id={request_id}" if request_id else ""
         line = f"{at} {record.levelname:{_LEVEL_WIDTH}} {record.name}{mark}: "
@@ -31,7 +34,12 @@ class LineFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Send everything from `level` upwards to standard error."""
+    """Send everything from `level` upwards to standard error.
+
+    What no line shows is not looked up: https://docs.python.org/3/howto/logging.html#optimization
+    """
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter())
     root = logging.getLogger()

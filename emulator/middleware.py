@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import msgspec
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 from emulator import ids
 from emulator.errors import ApiError, ForeignOrigin, MisdirectedRequest
 from emulator.exchange import Exchange
+from emulator.faults import Answer
 from emulator.journal import Journal
 
 access = logging.getLogger("emulator.access")
@@ -46,7 +47,7 @@ class RequestRecord:
         async def tagged(message: Message) -> None:
             if message["type"] in _STATUS_MESSAGES:
                 exchange.status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = exchange.request_id
+                message["headers"].append((b"x-request-id", exchange.request_id.encode()))
             await send(message)
 
         try:
@@ -84,13 +85,7 @@ class HostGuard:
         try:
             self._check(Headers(scope=scope))
         except ApiError as error:
-            Exchange.of(scope).code = error.code
-            body = msgspec.json.encode(error.body())
-            response = Response(body, error.status, media_type="application/json")
-            if scope["type"] == "websocket":
-                await WebSocket(scope, receive, send).send_denial_response(response)
-            else:
-                await response(scope, receive, send)
+            await refuse(scope, receive, send, Answer(error.status, error.body(), error.headers))
             return
         await self.app(scope, receive, send)
 
@@ -103,6 +98,19 @@ class HostGuard:
         origin = headers.get("origin")
         if origin is not None and (urlsplit(origin).hostname or "") not in self.hosts:
             raise ForeignOrigin("Requests from pages of other origins are refused")
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, answer: Answer) -> None:
+    """Send `answer`, also to who wanted a WebSocket."""
+    exchange = Exchange.of(scope)
+    exchange.code = str(answer.body["code"])
+    headers = {**exchange.response_headers, **answer.headers}
+    body = msgspec.json.encode(answer.body)
+    response = Response(body, answer.status, headers, "application/json")
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(response)
+    else:
+        await response(scope, receive, send)
 
 
 def _hostname(host: str) -> str:

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 
 from emulator.jobs import JobStatus
-from emulator.sandbox.program import Artifact, Ending, Outcome, Program, Stream
+from emulator.sandbox.program import Artifact, Artifacts, Ending, Outcome, Program, Stream
 from emulator.store.documents import Document
 
 STATUS = {
@@ -57,8 +57,8 @@ def result(outcome: Outcome, program: Program) -> Document:
     for name, stream in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
         if stream.truncated:
             document[f"{name}_truncated"] = True
-    if program.return_artifact:
-        document["artifacts"] = [_artifact(file) for file in outcome.artifacts]
+    if program.return_artifact or program.return_wasm_artifact:
+        document |= _artifacts(outcome.artifacts)
     return document
 
 
@@ -78,6 +78,21 @@ def _closing_lines(outcome: Outcome) -> str:
 
 def _fresh_line(stderr: Stream) -> str:
     return "\n" if stderr.data and not stderr.data.endswith(b"\n") else ""
+
+
+def _artifacts(found: Artifacts) -> Document:
+    """What was not made has no field.
+
+    `artifacts` comes last: the vendor's C client reads every object after it as one more file.
+    """
+    document: Document = {}
+    for name, one in (("artifact", found.binary), ("wasm_artifact", found.wasm)):
+        if one is not None:
+            document[name] = _artifact(one)
+    if found.skipped:
+        document["artifacts_skipped"] = found.skipped
+    document["artifacts"] = [_artifact(file) for file in found.files]
+    return document
 
 
 def _artifact(artifact: Artifact) -> Document:

@@ -179,6 +179,13 @@ SETTINGS: tuple[Setting, ...] = (
         "SECONDS",
     ),
     Setting(
+        "compile_cache",
+        _within(0, 1 << 20),
+        _fixed(64),
+        "MiB of compiled programs kept in memory, each for its account alone; 0 keeps none",
+        "MIB",
+    ),
+    Setting(
         "job_retention",
         _within(60, 30 * 86_400),
         _fixed(86_400),
@@ -212,6 +219,13 @@ SETTINGS: tuple[Setting, ...] = (
         _fixed(1000),
         "requests that GET /_emulator/requests remembers",
         "N",
+    ),
+    Setting(
+        "fault_header",
+        _switch,
+        _fixed(True),
+        "let requests ask for a fault of their own, by the header X-Emulator-Fault",
+        "BOOL",
     ),
     Setting(
         "extra_ca",
@@ -260,11 +274,13 @@ class Settings:
     start_concurrency: int
     memory_budget: int
     queue_timeout: int
+    compile_cache: int
     job_retention: int
     job_store: int
     pending_jobs: int
     pending_memory: int
     journal_size: int
+    fault_header: bool
     extra_ca: Path | None
     check_responses: str
     log_level: str

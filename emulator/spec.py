@@ -8,8 +8,8 @@ from urllib.parse import quote, unquote
 
 import jsonschema_rs
 import msgspec
-import yaml
 
+from emulator import spec_file
 from emulator.errors import BadRequest, MethodNotAllowed, NotFound, UnsupportedMediaType
 
 METHODS = ("get", "put", "post", "delete", "patch")
@@ -74,7 +74,9 @@ class Operation:
     public: bool
     bodies: Mapping[str, jsonschema_rs.Validator]
     query: tuple[Parameter, ...]
-    responses: Mapping[str, Mapping[str, jsonschema_rs.Validator]]
+    responses: Mapping[str, Mapping[str, str]]
+    response_schemas: "_Schemas"
+    """Where the JSON pointers of `responses` lead; compiled when an answer is checked first."""
 
     def body_validator(self, media_type: str) -> jsonschema_rs.Validator:
         """The validator for a body of this type; raises UnsupportedMediaType."""
@@ -92,7 +94,7 @@ class Operation:
         if media_type not in bodies:
             raise ContractViolation(f"{self.id} {status}: {media_type} is not documented")
         plain = msgspec.json.decode(msgspec.json.encode(body))
-        for error in bodies[media_type].iter_errors(plain):
+        for error in self.response_schemas.at(bodies[media_type]).iter_errors(plain):
             raise ContractViolation(f"{self.id} {status}: {describe(error)}")
 
 
@@ -134,18 +136,20 @@ class _Schemas:
 class Spec:
     """The contract, loaded once at start-up."""
 
-    def __init__(self, path: Path, *, closed_responses: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, closed_responses: bool = False, kept: Path | None = None
+    ) -> None:
         """Read and compile `path`.
 
         Args:
             path: openapi.yaml.
             closed_responses: whether response validators refuse fields that are not declared.
+            kept: a folder for what need not be read anew at each start.
 
         Raises:
             SpecError: the file does not hold together.
         """
-        self.text = path.read_bytes()
-        self.document: dict[str, Any] = yaml.load(self.text, yaml.CSafeLoader)
+        self.text, self.document = spec_file.load(path, kept)
         self._schemas = _Schemas(self.document)
         self._response_schemas = (
             _Schemas(closed(self.document)) if closed_responses else self._schemas
@@ -207,15 +211,13 @@ class Spec:
             method=method.upper(),
             path=path,
             public=not security or {} in security,
-            bodies=_content(self._schemas, *body),
+            bodies={media: self._schemas.at(place) for media, place in _content(*body).items()},
             query=tuple(self._query(path, method, source, shared)),
             responses={
-                status: _content(
-                    self._response_schemas,
-                    *self._resolve(response, f"{pointer}/responses/{status}"),
-                )
+                status: _content(*self._resolve(response, f"{pointer}/responses/{status}"))
                 for status, response in source["responses"].items()
             },
+            response_schemas=self._response_schemas,
         )
 
     def _query(
@@ -258,11 +260,10 @@ class Spec:
         return node
 
 
-def _content(
-    schemas: _Schemas, source: dict[str, Any], pointer: str
-) -> dict[str, jsonschema_rs.Validator]:
+def _content(source: dict[str, Any], pointer: str) -> dict[str, str]:
+    """JSON pointers of the schemas by media type."""
     return {
-        media: schemas.at(f"{pointer}/content/{_escape(media)}/schema")
+        media: f"{pointer}/content/{_escape(media)}/schema"
         for media, content in source.get("content", {}).items()
         if "schema" in content
     }

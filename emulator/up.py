@@ -16,6 +16,7 @@ from emulator.listeners import Addresses, bound
 from emulator.paths import RUNTIMES
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.images import Images
+from emulator.sandbox.prune import disk_use, stale
 from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.settings import Settings
 
@@ -105,6 +106,22 @@ def build_runtimes(settings: Settings, options: argparse.Namespace) -> int:
     with closing(open_engine("build", 2)) as engine:
         images = Images(engine.client, catalogue, settings.extra_ca)
         build_missing(engine, images, runtimes, settings, say)
+    return 0
+
+
+def prune_runtimes(settings: Settings, options: argparse.Namespace) -> int:
+    """Remove images and volumes of other versions, and say what went and how much space it took."""
+    catalogue = Catalogue.load(RUNTIMES)
+    with closing(open_engine("build", 2)) as engine:
+        keep = Images(engine.client, catalogue, settings.extra_ca).references()
+        before = disk_use(engine.client)
+        for one in stale(engine.client, keep):
+            if options.dry_run:
+                say(f"would remove {one.name}")
+            else:
+                reason = one.remove()
+                say(f"kept {one.name}: {reason}" if reason else f"removed {one.name}")
+        say(f"{max(0, before - disk_use(engine.client)) / 1e6:.0f} MB freed")
     return 0
 
 

@@ -4,7 +4,10 @@ import httpx
 import pytest
 
 from emulator.api.table import NOT_IMPLEMENTED
+from emulator.paths import SPEC
+from emulator.spec import Spec
 from tests.client import Client
+from tests.openapi.produced import Answer, documented, listed, produced
 from tests.server import Server, running, settings
 
 
@@ -31,5 +34,38 @@ def admin(server: Server) -> Iterator[httpx.Client]:
         yield made
 
 
+PARTIAL = pytest.StashKey[bool]()
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    if items:
+        items[0].config.stash[PARTIAL] = True
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A run of the whole suite, with nothing failed, fails for an answer that it lost."""
+    asked = session.config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    partial = session.config.stash.get(PARTIAL, not asked) or exitstatus != pytest.ExitCode.OK
+    session.config.stash[PARTIAL] = partial
+    if not partial and unproduced() - set(listed()):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def unproduced() -> set[Answer]:
+    return documented(Spec(SPEC)) - produced
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    terminalreporter.write_line(f"operations that answer 501 for now: {len(NOT_IMPLEMENTED)}")
+    write = terminalreporter.write_line
+    write(f"operations that answer 501 for now: {len(NOT_IMPLEMENTED)}")
+    if terminalreporter.config.stash[PARTIAL]:
+        return
+    missing, known = unproduced(), set(listed())
+    write(f"documented answers that no test has produced: {len(missing)}")
+    for title, answers in (
+        ("produce these, or add them to tests/openapi/unproduced.txt:", missing - known),
+        ("these are produced by now, take them out of it:", known - missing),
+    ):
+        for line in [title, *(f"  {name} {status}" for name, status in sorted(answers))]:
+            if answers:
+                write(line)

@@ -16,6 +16,7 @@ from emulator.emulator import Emulator
 from emulator.life import opened, prepare
 from emulator.listeners import Addresses, bound
 from emulator.settings import Settings
+from tests.openapi.produced import observe
 
 T = TypeVar("T")
 
@@ -89,6 +90,7 @@ async def _serve(chosen: Settings, started: "Future[Server]") -> None:
     async with AsyncExitStack() as stack:
         listeners = stack.enter_context(bound(chosen))
         emulator = await stack.enter_async_context(opened(chosen))
+        observe(emulator.journal, emulator.spec)
         await stack.enter_async_context(serving_all(emulator, listeners))
         await prepare(emulator, print)
         async with asyncio.timeout(READY_SECONDS):

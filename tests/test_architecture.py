@@ -16,6 +16,7 @@ ABOVE_THE_PARTS = (
     "app",
     "cli",
     "doctor",
+    "injection",
     "keys",
     "life",
     "middleware",

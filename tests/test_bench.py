@@ -2,36 +2,47 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from emulator.paths import RUNTIMES
 from emulator.sandbox.runtimes import Catalogue
-from scripts.bench.__main__ import BAR_MISSED, conclude, main
+from scripts.bench.__main__ import BAR_MISSED, Run, conclude, main, write_page
+from scripts.bench.connection import document, whole_body
+from scripts.bench.load import Job, burst, sustained
 from scripts.bench.measurements import measurements
 from scripts.bench.report import BARS, Bar, Row, Sample, compared, table
+from tests.server import Server
+
+MACHINE = {"kernel": "Linux 6", "processors": "2"}
 
 
 @pytest.fixture(autouse=True)
 def bars(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("start", "memory"):
         monkeypatch.setitem(BARS, name, Bar(limit=2, aim=1))
+    monkeypatch.setitem(BARS, "speed", Bar(limit=0.5, aim=0.85))
 
 
 def row(name: str, value: float) -> Row:
     return Row(name, f"figure of {name}", value, "s", (Sample("once", "s", [value]),))
 
 
+def run(*rows: Row) -> Run:
+    return Run(rows, MACHINE, seconds=61)
+
+
 def test_a_missed_bar_is_named_and_is_exit_status_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status = conclude([row("start", 2.01), row("memory", 0.5)], tmp_path / "bench.json")
+    status = conclude(run(row("start", 2.01), row("memory", 0.5)), tmp_path / "bench.json")
     assert (status, BAR_MISSED) == (3, 3)
     assert capsys.readouterr().err == "Missed: start\n"
 
 
 def test_reached_bars_are_exit_status_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert conclude([row("start", 2), row("unbounded", 1e9)], tmp_path / "bench.json") == 0
+    assert conclude(run(row("start", 2), row("unbounded", 1e9)), tmp_path / "bench.json") == 0
     assert capsys.readouterr().err == ""
 
 
@@ -42,6 +53,10 @@ def test_reached_bars_are_exit_status_0(tmp_path: Path, capsys: pytest.CaptureFi
         ("start", 1.01, "bar"),
         ("start", 2, "bar"),
         ("start", 2.01, "MISSED"),
+        ("speed", 0.85, "aim"),
+        ("speed", 0.84, "bar"),
+        ("speed", 0.5, "bar"),
+        ("speed", 0.49, "MISSED"),
         ("unbounded", 1e9, ""),
     ],
 )
@@ -51,8 +66,10 @@ def test_the_verdict_says_which_mark_is_reached(name: str, value: float, verdict
 
 def test_the_file_has_every_row_with_its_samples(tmp_path: Path) -> None:
     file = tmp_path / "new" / "bench.json"
-    conclude([row("start", 1.5), row("unbounded", 7)], file)
-    bounded, unbounded = json.loads(file.read_text())["rows"]
+    conclude(run(row("start", 1.5), row("unbounded", 7)), file)
+    written = json.loads(file.read_text())
+    assert (written["machine"], written["seconds"]) == (MACHINE, 61)
+    bounded, unbounded = written["rows"]
     assert bounded == {
         "row": "start",
         "figure": "figure of start",
@@ -90,10 +107,19 @@ def test_percentiles_are_compared_each_with_its_own() -> None:
 def test_every_bar_belongs_to_a_row_that_is_measured() -> None:
     rows = [name for each in measurements(Catalogue.load(RUNTIMES)) for name in each.rows]
     assert len(rows) == len(set(rows))
-    assert BARS.keys() - {"memory"} <= set(rows)
+    assert BARS.keys() - {"memory", "speed"} <= set(rows)
 
 
-@pytest.mark.parametrize("arguments", [["--only", "nothing"], ["--samples", "0"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--only", "nothing"],
+        ["--samples", "0"],
+        ["--write", "--quick"],
+        ["--write", "--only", "start"],
+        ["--write", "--samples", "5"],
+    ],
+)
 def test_what_cannot_be_measured_is_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
@@ -105,3 +131,66 @@ def test_help_names_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert ended.value.code == 0
     assert "memory-container" in capsys.readouterr().out
+
+
+def whole() -> Run:
+    """Every row that is measured, with the samples that the picture takes."""
+    names = [name for each in measurements(Catalogue.load(RUNTIMES)) for name in each.rows]
+    samples = tuple(
+        Sample(name, "ms", [1.5, 20])
+        for name in ("execute", "native", "emulator", "docker exec", "docker run")
+    )
+    return Run([Row(name, f"<{name}>", 2, "x", samples) for name in names], MACHINE, seconds=600)
+
+
+def test_the_page_has_every_row_the_machine_and_the_picture(tmp_path: Path) -> None:
+    write_page(whole(), tmp_path)
+    page = (tmp_path / "performance.md").read_text()
+    for row in whole().rows:
+        assert f"| `{row.name}` | <{row.name}> | 2 x |" in page
+    assert "| kernel | Linux 6 |" in page
+    assert "took 10 minutes" in page
+    assert "](performance.svg)" in page
+
+
+def test_the_picture_has_a_line_for_each_side_and_a_bar_for_each_way(tmp_path: Path) -> None:
+    write_page(whole(), tmp_path)
+    picture = ET.parse(tmp_path / "performance.svg").getroot()  # noqa: S314 - our own
+    kinds = [element.tag.rpartition("}")[2] for element in picture.iter()]
+    assert kinds.count("polyline") == 2
+    figures = [element.text for element in picture.iter() if element.text == "1.5 ms"]
+    assert len(figures) == 4 * len(Catalogue.load(RUNTIMES).available())
+
+
+def test_clients_send_again_until_the_time_is_over(server: Server) -> None:
+    job = Job(server.api, {"language": "bash", "code": "echo hi"}, "hi\n")
+    load = sustained(job, 2, 0.5)
+    assert len(load.milliseconds) >= 2
+    assert load.seconds >= 0.5
+    assert all(it < load.seconds * 1000 for it in load.milliseconds)
+
+
+def test_each_client_of_a_burst_sends_one_request(server: Server) -> None:
+    job = Job(server.api, {"language": "bash", "code": "echo hi"}, "hi\n")
+    assert len(burst(job, 3).milliseconds) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({"language": "bash", "code": "echo other"}, "a program printed 'other"),
+        ({"language": "none", "code": ""}, "the answer was 400"),
+    ],
+)
+def test_a_load_that_is_answered_wrongly_is_no_figure(
+    server: Server, body: dict[str, str], fault: str
+) -> None:
+    with pytest.raises(RuntimeError, match=fault):
+        burst(Job(server.api, body, "hi\n"), 1)
+
+
+def test_an_answer_is_whole_when_all_of_its_body_is_there() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 2\r\n\r\n{}"
+    assert [whole_body(answer[:end]) for end in (3, len(answer) - 1)] == [None, None]
+    assert whole_body(answer) == b"{}"
+    assert document(answer, b"{}") == {}

@@ -116,3 +116,11 @@ def test_the_doctor_says_what_to_do_without_an_engine(command: Command) -> None:
     assert done.returncode == 1
     assert "FAIL" in done.stdout
     assert "Install and start Docker" in done.stdout
+
+
+def test_pruning_can_be_tried_without_removing_anything(command: Command) -> None:
+    done = command.run("runtimes", "prune", "--dry-run", *command.state)
+    assert done.returncode == 0, done.stderr
+    *would, freed = done.stdout.splitlines()
+    assert freed.endswith(" MB freed")
+    assert all(line.startswith("would remove ") for line in would)

@@ -6,24 +6,28 @@ import tomllib
 from pathlib import Path
 
 from emulator.accounts import TEST_ACCOUNTS, Account
+from emulator.control.routes import ENDPOINTS
+from emulator.faults import Rule
 from emulator.paths import ROOT
 from scripts import settings_docs
-from tests.server import Server
+from tests.server import Server, running, settings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTROL = (ROOT / "docs" / "control.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str, after: str = "") -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README[README.index(after) :], re.DOTALL)
+def blocks(language: str, after: str = "", text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text[text.index(after) :], re.DOTALL)
 
 
-def test_the_tour_does_what_it_shows(server: Server, tmp_path: Path) -> None:
+def assert_does_what_it_shows(script: str, server: Server, directory: Path, count: int) -> None:
     """Every command's output holds what its comment below it shows."""
-    tour = blocks("sh", "<!-- tour -->")[0].replace("http://127.0.0.1:8042", server.api)
-    shown = [line.removeprefix("# ") for line in tour.splitlines() if line.startswith("# ")]
+    script = script.replace("http://127.0.0.1:8042", server.api)
+    script = script.replace("http://127.0.0.1:8043", server.admin)
+    shown = [line.removeprefix("# ") for line in script.splitlines() if line.startswith("# ")]
     run = subprocess.run(
-        ["bash", "-euc", tour],
-        cwd=tmp_path,
+        ["bash", "-ec", script],
+        cwd=directory,
         capture_output=True,
         text=True,
         check=True,
@@ -31,9 +35,30 @@ def test_the_tour_does_what_it_shows(server: Server, tmp_path: Path) -> None:
     )
     printed = run.stdout.strip().splitlines()
     assert run.stderr == ""
-    assert len(printed) == len(shown) == 8
+    assert len(printed) == len(shown) == count
     for line, expected in zip(printed, shown, strict=True):
         assert expected in line
+
+
+def test_the_tour_does_what_it_shows(server: Server, tmp_path: Path) -> None:
+    tour = blocks("sh", "<!-- tour -->")[0]
+    assert_does_what_it_shows(f"set -u\n{tour}", server, tmp_path, 9)
+
+
+def test_the_page_of_the_control_surface_does_what_it_shows(tmp_path: Path) -> None:
+    script = "\n".join(blocks("sh", text=CONTROL))
+    with running(settings(tmp_path, languages="bash", pool_size="1")) as server:
+        assert_does_what_it_shows(script, server, tmp_path, 18)
+
+
+def test_the_page_of_the_control_surface_has_every_endpoint() -> None:
+    told = set(re.findall(r"^\| `([A-Z]+) (/_emulator/\S+)` \|", CONTROL, re.MULTILINE))
+    assert told == {(method, path) for method, path, _ in ENDPOINTS}
+
+
+def test_the_page_of_the_control_surface_has_every_field_of_a_rule() -> None:
+    told = set(re.findall(r"^\| `(\w+)`(?:, `(\w+)`)? \|", CONTROL, re.MULTILINE))
+    assert {name for names in told for name in names if name} == {*Rule.__struct_fields__}
 
 
 def test_every_test_key_is_documented_with_its_behaviour() -> None:

@@ -5,14 +5,14 @@ from typing import Any
 
 import msgspec
 from starlette.datastructures import Headers, QueryParams
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from emulator import compat
 from emulator.api.call import Call, Json, Reply
-from emulator.api.table import HANDLERS
+from emulator.api.table import CHECKS, HANDLERS
 from emulator.auth import SignedRequest
 from emulator.emulator import Emulator
 from emulator.errors import (
@@ -24,6 +24,7 @@ from emulator.errors import (
     PayloadTooLarge,
 )
 from emulator.exchange import Exchange
+from emulator.faults import FAULT_HEADER, Struck, parse_header, strike
 from emulator.spec import Operation, check
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Dispatcher:
             response = await self._respond(scope, receive, exchange)
         except ClientDisconnect:
             return
+        except Struck:
+            raise
         except Exception:
             logger.exception("request %s failed", exchange.request_id)
             response = _render(_internal_error(exchange), exchange)
@@ -70,10 +73,11 @@ class Dispatcher:
         operation, path = self._emulator.spec.match(exchange.method, scope["raw_path"])
         exchange.operation = operation
         headers = Headers(scope=scope)
-        raw = b"" if scope["type"] == "websocket" else await _read(scope, receive, headers)
+        raw = b"" if scope["type"] == "websocket" else await _read(receive, headers)
         exchange.body_bytes = len(raw)
         if not operation.public:
             self._admit(scope, headers, raw, exchange)
+        await self._strike(headers, exchange)
         handler = HANDLERS.get(operation.id)
         if handler is None:
             raise NotImplementedYet(f"{operation.method} {operation.path} is not in this version")
@@ -95,6 +99,16 @@ class Dispatcher:
         if refusal is not None:
             raise refusal
 
+    async def _strike(self, headers: Headers, exchange: Exchange) -> None:
+        """The fault that a request asks for by its own header, once it is known whose it is."""
+        asked = headers.getlist(FAULT_HEADER)
+        if not asked:
+            return
+        if not self._emulator.settings.fault_header:
+            exchange.notes.append(f"faults: {FAULT_HEADER} is ignored, fault_header is off")
+            return
+        await strike(parse_header("; ".join(asked)), "header", exchange, self._emulator.clock)
+
     def _body(
         self, operation: Operation, headers: Headers, raw: bytes, exchange: Exchange
     ) -> Json | str:
@@ -111,9 +125,17 @@ class Dispatcher:
         body = _parse_json(raw) if media_type == _JSON else _parse_text(raw)
         if media_type == _JSON and not self._emulator.settings.strict:
             body = compat.canonical_body(operation.id, body, exchange)
-        exchange.body = body if isinstance(body, dict) else None  # raw text may be a vault
+        if media_type == _JSON and not isinstance(body, dict):
+            raise BadRequest("body: must be a JSON object")
+        if isinstance(body, dict):
+            exchange.body = body  # raw text may be a vault
+            self._check_first(operation, body)
         check(validator, body)
         return body
+
+    def _check_first(self, operation: Operation, body: Json) -> None:
+        if operation.id in CHECKS:
+            CHECKS[operation.id](self._emulator, body)
 
     def _query(self, operation: Operation, scope: Scope, exchange: Exchange) -> dict[str, object]:
         if not operation.query:
@@ -131,7 +153,7 @@ class Dispatcher:
         }
 
 
-async def _read(scope: Scope, receive: Receive, headers: Headers) -> bytes:
+async def _read(receive: Receive, headers: Headers) -> bytes:
     """The whole body; raises PayloadTooLarge as soon as it is known to be over the limit."""
     length = headers.get("content-length", "0")
     too_large = PayloadTooLarge(f"A request body may have at most {MAX_BODY} bytes")
@@ -139,12 +161,17 @@ async def _read(scope: Scope, receive: Receive, headers: Headers) -> bytes:
         raise too_large
     chunks: list[bytes] = []
     size = 0
-    async for chunk in Request(scope, receive).stream():
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
         size += len(chunk)
         if size > MAX_BODY:
             raise too_large
         chunks.append(chunk)
-    return b"".join(chunks)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
 
 
 def _parse_json(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value

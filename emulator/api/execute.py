@@ -1,14 +1,11 @@
 """`/execute` and `/run`: a program in, its output and exit code back, now or as a job."""
 
 from emulator.api.call import HUNG_UP, Call, Json, Reply
-from emulator.api.programs import (
-    detected_runtime,
-    named_runtime,
-    program,
-)
+from emulator.api.programs import check_wasm, detected_runtime, named_runtime, program
 from emulator.emulator import Emulator
 from emulator.results import shown
 from emulator.sandbox.program import Program
+from emulator.sandbox.runtimes import Runtime
 
 _TIMES = ("created_at", "started_at", "completed_at")
 """What a job tells, and the answer of a program that was waited for does not."""
@@ -37,7 +34,7 @@ async def run_async(emulator: Emulator, call: Call) -> Reply:
 def _named(emulator: Emulator, call: Call) -> tuple[Program, Json]:
     fields = call.fields
     runtime = named_runtime(emulator.catalogue, str(fields["language"]))
-    return program(runtime, str(fields["code"]), fields, call.account), {}
+    return _program(emulator, call, runtime, str(fields["code"]), fields), {}
 
 
 def _detected(emulator: Emulator, call: Call) -> tuple[Program, Json]:
@@ -45,8 +42,13 @@ def _detected(emulator: Emulator, call: Call) -> tuple[Program, Json]:
     fields = {**call.query, **(call.body if isinstance(call.body, dict) else {})}
     code = call.body if isinstance(call.body, str) else str(fields["code"])
     runtime = detected_runtime(emulator.catalogue, code)
-    work = program(runtime, code, fields, call.account)
+    work = _program(emulator, call, runtime, code, fields)
     return work, {"detected_language": runtime.name}
+
+
+def _program(emulator: Emulator, call: Call, runtime: Runtime, code: str, fields: Json) -> Program:
+    check_wasm(emulator.catalogue, runtime, fields)
+    return program(runtime, code, fields, call.account, call.exchange.engine_fault)
 
 
 async def _run(emulator: Emulator, call: Call, work: Program, extra: Json) -> Reply:

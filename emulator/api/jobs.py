@@ -16,7 +16,7 @@ JOBS_OBJECT = "application/vnd.unsandbox.jobs+json"
 CANCELLED = "Job cancelled"
 _CANCEL_ANSWER = (
     "job_id", "status", "completed_at", "stdout", "stderr", "stdout_truncated", "stderr_truncated",
-    "exit_code", "artifacts",
+    "exit_code", "artifacts", "artifacts_skipped", "artifact", "wasm_artifact",
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.accounts import Account
 from emulator.api.call import Json
@@ -14,8 +14,14 @@ from emulator.errors import (
     TierRequired,
     UnknownLanguage,
 )
+from emulator.nearest import did_you_mean
+from emulator.sandbox.engine_faults import EngineFault
 from emulator.sandbox.program import InputFile, Program
 from emulator.sandbox.runtimes import Catalogue, Runtime
+from emulator.sandbox.shebang import interpreter_names
+
+if TYPE_CHECKING:
+    from emulator.emulator import Emulator
 
 DEFAULT_TTL = 60
 MAX_FILE_BYTES = 5_000_000
@@ -26,8 +32,14 @@ MAX_VARIABLE_BYTES = 131_071
 MAX_ENVIRONMENT_BYTES = 1_000_000
 
 
-def program(runtime: Runtime, code: str, fields: Json, account: Account) -> Program:
-    """The program that `fields` (of an execute or run request) ask for.
+def program(
+    runtime: Runtime,
+    code: str,
+    fields: Json,
+    account: Account,
+    fault: EngineFault | None = None,
+) -> Program:
+    """The program that `fields` (of an execute or run request) ask for, to be met by `fault`.
 
     Raises:
         BadRequest: a field breaks a rule; the message names both.
@@ -35,27 +47,35 @@ def program(runtime: Runtime, code: str, fields: Json, account: Account) -> Prog
     """
     values: dict[str, Any] = dict(fields)
     network_mode = values.get("network_mode", "zerotrust")
-    _check_features(values, network_mode, account)
+    _check_features(network_mode, account)
     _check_runtime(runtime)
     return Program(
+        account=account.public_key,
         runtime=runtime,
-        code=_utf8(code, "code"),
+        code=_utf8(_source(runtime, code), "code"),
         env=environment(values.get("env", {})),
         network_mode=network_mode,
         ttl=int(values.get("ttl", DEFAULT_TTL)),
         vcpu=int(values.get("vcpu", 1)),
         input_files=input_files(values.get("input_files", ())),
         return_artifact=values.get("return_artifact", False),
+        return_wasm_artifact=values.get("return_wasm_artifact", False),
+        fault=fault,
     )
 
 
-def _check_features(values: dict[str, Any], network_mode: str, account: Account) -> None:
+def _source(runtime: Runtime, code: str) -> str:
+    """Compilers know no shebang; an empty line in its place leaves the others their numbers."""
+    if runtime.compile_command and code.startswith("#!"):
+        return "\n" + code.partition("\n")[2]
+    return code
+
+
+def _check_features(network_mode: str, account: Account) -> None:
     if network_mode != "zerotrust":
         if account.is_free:
             raise TierRequired(f"network_mode: the free tier has zerotrust, not {network_mode}")
         raise NotImplementedYet(f"network_mode: {network_mode} is not in this version")
-    if values.get("return_wasm_artifact"):
-        raise NotImplementedYet("return_wasm_artifact: WebAssembly is not in this version")
 
 
 def _check_runtime(runtime: Runtime) -> None:
@@ -63,11 +83,28 @@ def _check_runtime(runtime: Runtime) -> None:
         raise RuntimeUnavailable(f"language: {runtime.name}: {runtime.unavailable_reason}")
 
 
+def check_wasm(catalogue: Catalogue, runtime: Runtime, fields: Json) -> None:
+    """Raise BadRequest where a WebAssembly module is asked of a language that has none."""
+    if fields.get("return_wasm_artifact") and runtime.wasm is None:
+        raise BadRequest(
+            f"return_wasm_artifact: {runtime.name} does not compile to WebAssembly here; "
+            f"these do: {', '.join(catalogue.with_wasm())}"
+        )
+
+
+def check_language(emulator: "Emulator", fields: Json) -> None:
+    """Raise UnknownLanguage for a language that is a text, but none of the names."""
+    name = fields.get("language")
+    if isinstance(name, str):
+        named_runtime(emulator.catalogue, name)
+
+
 def named_runtime(catalogue: Catalogue, name: str) -> Runtime:
-    """The runtime of a language name or alias; raises UnknownLanguage."""
-    runtime = catalogue.find(name)
+    """The runtime of a language name or alias; raises UnknownLanguage with names that are near."""
+    runtime = catalogue.find(name) if name in catalogue.names else None
     if runtime is None:
-        raise UnknownLanguage("language: no such language; GET /languages lists them")
+        near = did_you_mean(name, catalogue.names)
+        raise UnknownLanguage(f"language: no such language{near}; GET /languages lists them")
     return runtime
 
 
@@ -75,9 +112,12 @@ def detected_runtime(catalogue: Catalogue, code: str) -> Runtime:
     """The runtime that the first line of `code` asks for; raises UnknownLanguage."""
     runtime = catalogue.detect(code)
     if runtime is None:
+        *_, name = ("", *interpreter_names(code))
+        near = did_you_mean(name, catalogue.interpreters)
         raise UnknownLanguage(
-            "code: the first line must be a shebang of a supported language, "
-            "like #!/usr/bin/env python3; or POST /execute with `language`"
+            "code: the first line must be a shebang of a supported language, like "
+            f"#!/usr/bin/env python3{near}; or POST /execute with `language`, "
+            "GET /languages lists them"
         )
     return runtime
 

@@ -1,7 +1,10 @@
 """Which handler answers which operation, and which operations wait for theirs."""
 
-from emulator.api import execute, jobs, keys, system
-from emulator.api.call import Handler
+from collections.abc import Callable
+
+from emulator.api import execute, jobs, keys, programs, system
+from emulator.api.call import Handler, Json
+from emulator.emulator import Emulator
 from emulator.spec import Spec, SpecError
 
 HANDLERS: dict[str, Handler] = {
@@ -26,6 +29,12 @@ HANDLERS: dict[str, Handler] = {
     "getOpenapi": system.get_openapi,
     "generateImage": system.generate_image,
 }
+
+CHECKS: dict[str, Callable[[Emulator, Json], None]] = {
+    "execute": programs.check_language,
+    "executeAsync": programs.check_language,
+}
+"""What looks at an object before the contract does, to say more about it than a schema can."""
 
 _WAITING: dict[str, str] = {
     "sessions": (

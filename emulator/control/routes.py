@@ -1,4 +1,4 @@
-"""/_emulator/*: readiness, TLS, the journal and the clock, for whoever runs the emulator."""
+"""/_emulator/*: readiness, TLS, journal, clock, faults, compile cache, for whoever runs it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -74,6 +74,43 @@ async def advance_clock(emulator: Emulator, request: Request) -> Response:
     return _answer(_clock(emulator))
 
 
+async def read_compiles(emulator: Emulator, _request: Request) -> Response:
+    return _answer(emulator.compiles.figures())
+
+
+async def clear_compiles(emulator: Emulator, _request: Request) -> Response:
+    emulator.compiles.clear()
+    return _answer({"status": "cleared"})
+
+
+async def add_fault(emulator: Emulator, request: Request) -> Response:
+    """Put a rule in force; `faults.Rule` says what it may hold."""
+    return _answer(emulator.faults.add(await _json(request)), 201)
+
+
+async def list_faults(emulator: Emulator, _request: Request) -> Response:
+    rules = list(emulator.faults)
+    return _answer({"faults": rules, "count": len(rules)})
+
+
+async def clear_faults(emulator: Emulator, _request: Request) -> Response:
+    return _answer({"status": "cleared", "count": emulator.faults.clear()})
+
+
+async def remove_fault(emulator: Emulator, request: Request) -> Response:
+    rule_id = request.path_params["id"]
+    emulator.faults.remove(rule_id)
+    return _answer({"status": "cleared", "id": rule_id})
+
+
+async def reset(emulator: Emulator, _request: Request) -> Response:
+    """Forget what was asked: the journal, the fault rules, what was counted against rates."""
+    emulator.journal.clear()
+    emulator.faults.clear()
+    emulator.rates.clear()
+    return _answer({"status": "reset"})
+
+
 def _clock(emulator: Emulator) -> dict[str, object]:
     return {"now": emulator.clock.isoformat(), "ahead_seconds": emulator.clock.offset}
 
@@ -99,6 +136,13 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("DELETE", "/_emulator/requests", clear_journal),
     ("GET", "/_emulator/clock", read_clock),
     ("POST", "/_emulator/clock", advance_clock),
+    ("GET", "/_emulator/faults", list_faults),
+    ("POST", "/_emulator/faults", add_fault),
+    ("DELETE", "/_emulator/faults", clear_faults),
+    ("DELETE", "/_emulator/faults/{id}", remove_fault),
+    ("POST", "/_emulator/reset", reset),
+    ("GET", "/_emulator/compiles", read_compiles),
+    ("DELETE", "/_emulator/compiles", clear_compiles),
 )
 
 

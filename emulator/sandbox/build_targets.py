@@ -25,6 +25,8 @@ from emulator.sandbox.build_log import BuildLog
 from emulator.sandbox.engine import AGENT_MOUNT, LABEL
 
 REPOSITORY = "unsandbox"
+BUILD_LABEL = f"{LABEL}=build"
+TARGET_LABEL = f"{LABEL}.target"
 AGENT_IN_IMAGE = "/agent"
 _BLOCK_BYTES = 1 << 20
 _CHECK_SECONDS = 0.5
@@ -59,7 +61,8 @@ class Target(Protocol):
 
 def labels(name: str) -> dict[str, str]:
     """What marks images and volumes as the emulator's."""
-    return {LABEL: "build", f"{LABEL}.target": name}
+    key, value = BUILD_LABEL.split("=")
+    return {key: value, TARGET_LABEL: name}
 
 
 class _Image:
@@ -238,8 +241,9 @@ class AgentVolume:
         return f"{REPOSITORY}-agent-{self.parent.digest}"
 
     @property
-    def _filled(self) -> str:
-        return f"{REPOSITORY}/agent-volume"
+    def filled(self) -> str:
+        """The tag that is set once the volume has its content."""
+        return f"{REPOSITORY}/agent-volume:{self.parent.digest}"
 
     def exists(self, client: docker.DockerClient) -> bool:
         try:
@@ -247,7 +251,7 @@ class AgentVolume:
         except NotFound:
             return False
         ours = LABEL in (volume["Labels"] or {})
-        return ours and image_size(client, f"{self._filled}:{self.parent.digest}") is not None
+        return ours and image_size(client, self.filled) is not None
 
     def size(self, client: docker.DockerClient) -> int | None:
         return image_size(client, self.parent.reference)
@@ -261,7 +265,8 @@ class AgentVolume:
             client.api.put_archive(container, AGENT_MOUNT, b"".join(program))
         finally:
             client.api.remove_container(container, force=True)
-        client.api.tag(self.parent.reference, self._filled, self.parent.digest)
+        repository, _, tag = self.filled.partition(":")
+        client.api.tag(self.parent.reference, repository, tag)
         log.write(f"{AGENT_IN_IMAGE} copied to volume {self.reference}\n")
 
     def _remove(self, client: docker.DockerClient) -> None:

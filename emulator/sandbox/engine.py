@@ -83,6 +83,10 @@ class Engine:
         """
         await self._call(lambda: self._remove(container_id))
 
+    async def kill(self, container_id: str) -> None:
+        """Kill its first process, which is the agent, and so all of it; it is not removed."""
+        await self._call(lambda: self._api.kill(container_id))
+
     async def resize(self, container_id: str, limits: Limits) -> None:
         """Give a running container other CPU and memory limits."""
         await self._call(

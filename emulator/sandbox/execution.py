@@ -21,8 +21,12 @@ from emulator.sandbox.agent import (
     Process,
     Spawn,
     SpawnFailed,
+    Tree,
 )
+from emulator.sandbox.artifacts import ArtifactReader
+from emulator.sandbox.compile_cache import CompileCache, Compiled
 from emulator.sandbox.engine import Engine, EngineError
+from emulator.sandbox.engine_faults import faulty
 from emulator.sandbox.frames import WINDOW
 from emulator.sandbox.limits import Budget, Limits
 from emulator.sandbox.pool import Pool, Sandbox, StartFailed
@@ -32,7 +36,6 @@ from emulator.sandbox.program import (
     OUT_OF_MEMORY,
     OUTPUT_LIMIT,
     TIMED_OUT,
-    Artifact,
     Ending,
     Outcome,
     Program,
@@ -45,8 +48,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MAX_ARTIFACTS = 100
-MAX_ARTIFACT_BYTES = 32 * 1024 * 1024
 MAX_OPEN_FILES = 4096
 _SHELL_CODES = {
     errno.ENOENT: 127,
@@ -67,9 +68,16 @@ class Executor:
     """Runs programs, each alone in a container that is as it was made."""
 
     def __init__(
-        self, pool: Pool, engine: Engine, budget: Budget, clock: Clock, queue_seconds: int
+        self,
+        pool: Pool,
+        engine: Engine,
+        budget: Budget,
+        clock: Clock,
+        queue_seconds: int,
+        compiles: CompileCache,
     ) -> None:
         self._pool = pool
+        self._compiles = compiles
         self._engine = engine
         self._budget = budget
         self._usual = Limits.for_vcpu(1, budget.total)
@@ -100,10 +108,14 @@ class Executor:
         """
         seconds = None if patient else self._queue_seconds
         try:
-            async with self._admitted(program, party, stop, seconds) as sandbox:
+            async with (
+                self._admitted(program, party, stop, seconds) as sandbox,
+                faulty(sandbox, program.fault, self._engine, self._clock),
+            ):
                 stop.check()
                 started()
-                return await _Run(sandbox, program, self._clock, stop).outcome()
+                run = _Run(sandbox, program, self._clock, stop, self._compiles)
+                return await run.outcome()
         except Stopped:
             return NEVER_STARTED
         except (AgentError, EngineError, StartFailed) as error:
@@ -121,6 +133,8 @@ class Executor:
         async with AsyncExitStack() as stack:
             try:
                 async with stop.heeded(self._clock, seconds):
+                    if program.fault is not None:
+                        await self._clock.sleep(program.fault.slow_start)
                     promise = self._budget.promise(limits.memory_bytes, party)
                     await stack.enter_async_context(promise)
                     sandbox = await stack.enter_async_context(
@@ -139,7 +153,11 @@ class Executor:
 class _Run:
     """The steps of one program in one sandbox."""
 
-    def __init__(self, sandbox: Sandbox, program: Program, clock: Clock, stop: Stop) -> None:
+    def __init__(
+        self, sandbox: Sandbox, program: Program, clock: Clock, stop: Stop, compiles: CompileCache
+    ) -> None:
+        self._compiles = compiles
+        self._compiled = False
         self._agent = sandbox.agent
         self._uid = sandbox.user
         self._program = program
@@ -148,23 +166,67 @@ class _Run:
         self._deadline = clock.monotonic() + program.ttl
 
     async def outcome(self) -> Outcome:
-        runtime = self._program.runtime
-        first, *rest = [it for it in (runtime.compile_command, runtime.run_command) if it]
-        ended = await self._finish(await self._begin(first))
-        for command in rest:
-            if not ended.succeeded:
-                break
-            ended = ended.followed_by(await self._finish(self._spawn(command)))
-        if not self._program.return_artifact:
+        program = self._program
+        if program.runtime.compile_command:
+            ended = await self._compiled_outcome()
+        else:
+            ended = await self._finish(await self._begin(program.runtime.run_command))
+        if not (program.return_artifact or program.return_wasm_artifact):
             return ended
-        return replace(ended, artifacts=await self._artifacts())
+        reader = ArtifactReader(self._agent, self._uid, program)
+        return replace(ended, artifacts=await self._quickly(reader.read(compiled=self._compiled)))
 
-    async def _begin(self, command: tuple[str, ...]) -> Process:
+    async def _translated(self, compiled: Outcome) -> Outcome:
+        """Compile the source to WebAssembly too; a program that cannot be is run all the same."""
+        made = await self._finish(self._spawn(self._program.runtime.wasm_command))
+        if made.ending is Ending.EXITED and not made.succeeded:
+            text = f"[no WebAssembly module: its compiler ended with exit code {made.exit_code}]\n"
+            told = compiled.stderr.followed_by(made.stderr).followed_by(Stream(text.encode()))
+            return replace(compiled, stderr=told)
+        return compiled.followed_by(made)
+
+    async def _compiled_outcome(self) -> Outcome:
+        """What compiler and program printed, and how the last of them ended."""
+        runtime = self._program.runtime
+        key = self._compiles.key(self._program)
+        known = self._compiles.find(key)
+        if known is not None:
+            self._compiled = True
+            process = await self._begin(runtime.run_command, known)
+            return known.printed.followed_by(await self._finish(process))
+        ended = await self._finish(await self._begin(runtime.compile_command))
+        if not ended.succeeded:
+            return ended
+        self._compiled = True
+        if key is not None:
+            await self._keep(key, ended)
+        if self._program.return_wasm_artifact:
+            ended = await self._translated(ended)
+            if not ended.succeeded:
+                return ended
+        return ended.followed_by(await self._finish(self._spawn(runtime.run_command)))
+
+    async def _keep(self, key: bytes, printed: Outcome) -> None:
+        """Keep what was compiled; it is read while nothing runs in the sandbox."""
+        limit = self._compiles.entry_limit
+        binary, *others = await asyncio.gather(
+            self._tree(self._program.runtime.binary_path or "", 1, limit),
+            self._tree(INPUT_DIRECTORY, 1, 0),
+            self._tree(ARTIFACTS_DIRECTORY, 1, 0),
+        )
+        if binary.files and not any(tree.files or tree.skipped for tree in others):
+            (file,) = binary.files
+            self._compiles.keep(key, Compiled(file.content, file.mode & 0o777, printed))
+
+    async def _begin(self, command: tuple[str, ...], known: Compiled | None = None) -> Process:
         """Files and first command leave in one write, unless a file must wait for credit."""
-        at_once = all(len(file.content) <= WINDOW for file in self._program.input_files)
-        at_once = at_once and len(self._program.code) <= WINDOW
+        contents = [self._program.code, *(file.content for file in self._program.input_files)]
+        if known is not None:
+            contents.append(known.binary)
+        at_once = all(len(content) <= WINDOW for content in contents)
         with self._agent.pipeline():
             own, sent, links = self._write_own_files(), self._write_input(), self._make_links()
+            own += self._write_compiled(known)
             process = self._spawn(command) if at_once else None
         await self._quickly(asyncio.gather(*own))
         await self._quickly(_accepted(sent))
@@ -179,6 +241,17 @@ class _Run:
             self._agent.write_file(
                 self._program.runtime.source_path, self._program.code, uid=uid, gid=uid
             ),
+        ]
+
+    def _write_compiled(self, known: Compiled | None) -> list[Awaitable[None]]:
+        """What the compiler would make, if it is known already."""
+        path = self._program.runtime.binary_path
+        if known is None or path is None:
+            return []
+        return [
+            self._agent.write_file(
+                path, known.binary, uid=self._uid, gid=self._uid, mode=known.mode
+            )
         ]
 
     def _write_input(self) -> list[Awaitable[None]]:
@@ -245,28 +318,15 @@ class _Run:
             return _not_started(error)
         return replace(_outcome(collected), ending=ending, exit_code=exit_code)
 
-    async def _artifacts(self) -> tuple[Artifact, ...]:
-        """What lies in the artifact directory, and the compiled program where there is one."""
-        found = await self._read(ARTIFACTS_DIRECTORY)
-        binary = self._program.runtime.binary_path
-        if binary is not None:
-            name = PurePosixPath(binary).name
-            found += [Artifact(name, file.content) for file in await self._read(binary)]
-        return tuple(found)
-
-    async def _read(self, path: str) -> "list[Artifact]":
+    async def _tree(self, path: str, max_files: int, max_bytes: int) -> Tree:
+        """The files at `path` that the run's own user can read."""
         reading = self._agent.read_tree(
-            path,
-            uid=self._uid,
-            gid=self._uid,
-            max_files=MAX_ARTIFACTS,
-            max_bytes=MAX_ARTIFACT_BYTES,
+            path, uid=self._uid, gid=self._uid, max_files=max_files, max_bytes=max_bytes
         )
         try:
-            tree = await self._quickly(reading)
+            return await self._quickly(reading)
         except FileRefused:  # the program removed it, or it was never made
-            return []
-        return [Artifact(file.path, file.content) for file in tree.files]
+            return Tree([], 0)
 
     async def _quickly(self, work: Awaitable[T]) -> T:
         """What only a broken sandbox takes long for."""

@@ -96,6 +96,15 @@ class Images:
             return DebianImage.load(self._folder / BASE / "debian.toml")
         return self.image(self._parents.get(name, BASE))
 
+    def references(self) -> set[str]:
+        """Every tag and volume that this version may use."""
+        folders = [file.parent.name for file in self._folder.glob("*/Dockerfile")]
+        targets: list[Target] = [self.agent_volume, *(self.image(name) for name in folders)]
+        return {
+            self.agent_volume.filled,
+            *(step.reference for target in targets for step in _with_parents(target)),
+        }
+
     def plan(self, runtimes: Iterable[Runtime]) -> list[Step]:
         """What running programs of `runtimes` takes, parents before what is built on them."""
         return plan(

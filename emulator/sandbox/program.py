@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from emulator.sandbox.engine_faults import EngineFault
 from emulator.sandbox.runtimes import Runtime
 
 OUTPUT_LIMIT = 16 * 1024 * 1024
@@ -29,8 +30,9 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One execution as asked for, every part checked."""
+    """One execution as asked for, every part checked; `account` is its sender's public key."""
 
+    account: str
     runtime: Runtime
     code: bytes
     env: Mapping[str, str]
@@ -39,6 +41,8 @@ class Program:
     vcpu: int
     input_files: tuple[InputFile, ...]
     return_artifact: bool
+    return_wasm_artifact: bool = False
+    fault: EngineFault | None = None
 
     @property
     def bytes(self) -> int:
@@ -87,6 +91,19 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class Artifacts:
+    """All that a run left: `files`, with what its compilers made, which also stand alone.
+
+    `skipped` counts entries that are no regular file, cannot be read or are over a bound.
+    """
+
+    files: tuple[Artifact, ...] = ()
+    binary: Artifact | None = None
+    wasm: Artifact | None = None
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of a run, or of one of its commands."""
 
@@ -94,7 +111,7 @@ class Outcome:
     exit_code: int
     stdout: Stream
     stderr: Stream
-    artifacts: tuple[Artifact, ...] = ()
+    artifacts: Artifacts = Artifacts()
 
     @property
     def succeeded(self) -> bool:

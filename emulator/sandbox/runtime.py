@@ -47,6 +47,13 @@ class RunFacts(Table, frozen=True):
     env: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
+class WasmFacts(Table, frozen=True):
+    """How the same source becomes a WebAssembly module; in `compile`, `{binary}` is its path."""
+
+    compile: Command
+    binary: FileName
+
+
 @dataclass(frozen=True, slots=True)
 class RuntimeTest:
     """A program with what must come of it.
@@ -81,6 +88,7 @@ class Runtime:
     interpreters: tuple[str, ...]
     parent_image: str
     run: RunFacts | None
+    wasm: WasmFacts | None
     tests: tuple[RuntimeTest, ...]
 
     @property
@@ -111,21 +119,31 @@ class Runtime:
     @property
     def compile_command(self) -> tuple[str, ...]:
         """Empty where there is nothing to compile."""
-        return self._filled(self.facts.compile)
+        return self._filled(self.facts.compile, self.binary_path)
 
     @property
     def run_command(self) -> tuple[str, ...]:
-        return self._filled(self.facts.command)
+        return self._filled(self.facts.command, self.binary_path)
 
     @property
     def version_command(self) -> tuple[str, ...]:
-        return self._filled(self.facts.version)
+        return self._filled(self.facts.version, self.binary_path)
+
+    @property
+    def wasm_path(self) -> str | None:
+        """Where the WebAssembly module lies once it is made; None without such a target."""
+        return None if self.wasm is None else f"{CODE_DIRECTORY}/{self.wasm.binary}"
+
+    @property
+    def wasm_command(self) -> tuple[str, ...]:
+        """Empty without such a target."""
+        return () if self.wasm is None else self._filled(self.wasm.compile, self.wasm_path)
 
     @property
     def environment(self) -> dict[str, str]:
         """What a program finds in its environment unless its sender says otherwise."""
         return {**ENVIRONMENT, **self.facts.env}
 
-    def _filled(self, command: tuple[str, ...]) -> tuple[str, ...]:
-        paths = {"{source}": self.source_path, "{binary}": self.binary_path or ""}
+    def _filled(self, command: tuple[str, ...], binary: str | None) -> tuple[str, ...]:
+        paths = {"{source}": self.source_path, "{binary}": binary or ""}
         return tuple(paths.get(word, word) for word in command)

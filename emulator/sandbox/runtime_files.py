@@ -8,7 +8,16 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from emulator.sandbox.runtime import CatalogueError, FileName, RunFacts, Runtime, RuntimeTest, Table
+from emulator.sandbox.runtime import (
+    CatalogueError,
+    FileName,
+    RunFacts,
+    Runtime,
+    RuntimeTest,
+    Table,
+    WasmFacts,
+)
+from emulator.typed import misfit
 
 T = TypeVar("T")
 
@@ -40,6 +49,7 @@ class _RuntimeFile(Table, frozen=True):
     interpreters: tuple[Interpreter, ...]
     image: ImageFacts = ImageFacts()
     run: RunFacts | None = None
+    wasm: WasmFacts | None = None
     tests: dict[str, dict[str, object]] = msgspec.field(default_factory=dict)
 
 
@@ -63,14 +73,7 @@ def read(file: Path, kind: type[T]) -> T:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CatalogueError(f"{file}: {error}") from error
     except msgspec.ValidationError as error:
-        raise CatalogueError(f"{file}: {_with_key(error)}") from error
-
-
-def _with_key(error: msgspec.ValidationError) -> str:
-    """`run.source: Expected ...` instead of `Expected ... - at `$.run.source``."""
-    rule, _, path = str(error).partition(" - at ")
-    key = path.strip("`").removeprefix("$").lstrip(".")
-    return f"{key}: {rule}" if key else rule
+        raise CatalogueError(f"{file}: {misfit(error)}") from error
 
 
 def read_runtime(file: Path, common: Mapping[str, Mapping[str, object]]) -> Runtime:
@@ -84,6 +87,8 @@ def read_runtime(file: Path, common: Mapping[str, Mapping[str, object]]) -> Runt
         raise CatalogueError(f"{file}: a language folder has a lower-case name")
     if facts.run is not None:
         _check_run(file, facts.run)
+    if facts.wasm is not None:
+        _check_wasm(file, facts.wasm, facts.run)
     return Runtime(
         name=file.parent.name,
         folder=file.parent,
@@ -92,6 +97,7 @@ def read_runtime(file: Path, common: Mapping[str, Mapping[str, object]]) -> Runt
         interpreters=facts.interpreters,
         parent_image=facts.image.parent,
         run=facts.run,
+        wasm=facts.wasm,
         tests=() if facts.run is None else tuple(_tests(file, common, facts.tests)),
     )
 
@@ -99,15 +105,29 @@ def read_runtime(file: Path, common: Mapping[str, Mapping[str, object]]) -> Runt
 def _check_run(file: Path, run: RunFacts) -> None:
     commands = {"compile": run.compile, "command": run.command, "version": run.version}
     for key, words in commands.items():
+        _check_placeholders(file, f"run.{key}", words)
         for word in words:
-            if re.search(r"[{}]", word) and word not in ("{source}", "{binary}"):
-                raise CatalogueError(f"{file}: run.{key}: {word!r} is no placeholder")
             if word == "{binary}" and run.binary is None:
                 raise CatalogueError(
                     f"{file}: run.{key}: uses {{binary}}, but run.binary is missing"
                 )
     if "{source}" not in run.compile + run.command:
         raise CatalogueError(f"{file}: run.command: no command takes {{source}}")
+
+
+def _check_wasm(file: Path, wasm: WasmFacts, run: RunFacts | None) -> None:
+    if run is None or not run.compile or wasm.binary in (run.source, run.binary):
+        raise CatalogueError(f"{file}: wasm: stands beside a [run] that compiles to another file")
+    _check_placeholders(file, "wasm.compile", wasm.compile)
+    for word in ("{source}", "{binary}"):
+        if word not in wasm.compile:
+            raise CatalogueError(f"{file}: wasm.compile: takes no {word}")
+
+
+def _check_placeholders(file: Path, key: str, words: tuple[str, ...]) -> None:
+    for word in words:
+        if re.search(r"[{}]", word) and word not in ("{source}", "{binary}"):
+            raise CatalogueError(f"{file}: {key}: {word!r} is no placeholder")
 
 
 def _tests(
@@ -122,7 +142,7 @@ def _tests(
                 {**common.get(name, {}), **special.get(name, {})}, _Expectation
             )
         except msgspec.ValidationError as error:
-            raise CatalogueError(f"{file}: {key}: {_with_key(error)}") from error
+            raise CatalogueError(f"{file}: {key}: {misfit(error)}") from error
         yield RuntimeTest(
             name=name,
             program=_program(file, key),

@@ -4,7 +4,7 @@ Names, extensions and interpreters are what the API knows of a language. A langu
 table can be run by this version; the others are known, and told to be unavailable.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from emulator.sandbox.runtime import (
@@ -78,6 +78,20 @@ class Catalogue:
     def available(self) -> list[Runtime]:
         """Those that can be run."""
         return [runtime for runtime in self if runtime.available]
+
+    @property
+    def names(self) -> Collection[str]:
+        """Every name and alias."""
+        return self._names.keys()
+
+    @property
+    def interpreters(self) -> Collection[str]:
+        """Every name that a shebang may have."""
+        return self._interpreters.keys()
+
+    def with_wasm(self) -> list[str]:
+        """Names of those that compile to WebAssembly too."""
+        return [runtime.name for runtime in self.available() if runtime.wasm is not None]
 
     def find(self, name: str) -> Runtime | None:
         """By name or alias, spelled as documented: in lower case."""

@@ -44,49 +44,51 @@ class Connection:
         self._socket.close()
 
     def get(self, path: str) -> Answer:
-        return self._timed(self._message("GET", path, b""))
+        return self._timed(signed(self._host, "GET", path))
 
     def post(self, path: str, body: object) -> Answer:
-        return self._timed(self._message("POST", path, msgspec.json.encode(body)))
-
-    def _message(self, method: str, path: str, body: bytes) -> bytes:
-        at = int(time.time())
-        lines = (
-            f"{method} {path} HTTP/1.1",
-            f"Host: {self._host}",
-            f"Authorization: Bearer {DEFAULT_ACCOUNT.public_key}",
-            f"X-Timestamp: {at}",
-            f"X-Signature: {sign(DEFAULT_ACCOUNT.secret_key, at, method, path, body)}",
-            "Content-Type: application/json",
-            f"Content-Length: {len(body)}",
-        )
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+        return self._timed(signed(self._host, "POST", path, msgspec.json.encode(body)))
 
     def _timed(self, message: bytes) -> Answer:
         began = time.perf_counter()
         self._socket.sendall(message)
-        head, body = self._receive()
+        received = self._socket.recv(_PIECE)
+        while (body := whole_body(received)) is None:
+            piece = self._socket.recv(_PIECE)
+            if not piece:
+                raise ConnectionError("the server closed the connection")
+            received += piece
         seconds = time.perf_counter() - began
-        status = int(head.split(b" ", 2)[1])
-        if status != 200:
-            raise RuntimeError(f"the answer was {status}: {body.decode()}")
-        return Answer(msgspec.json.decode(body), seconds)
+        return Answer(document(received, body), seconds)
 
-    def _receive(self) -> tuple[bytes, bytes]:
-        received = self._more(b"")
-        while b"\r\n\r\n" not in received:
-            received = self._more(received)
-        head, _, body = received.partition(b"\r\n\r\n")
-        length = _content_length(head)
-        while len(body) < length:
-            body = self._more(body)
-        return head, body
 
-    def _more(self, received: bytes) -> bytes:
-        piece = self._socket.recv(_PIECE)
-        if not piece:
-            raise ConnectionError("the server closed the connection")
-        return received + piece
+def signed(host: str, method: str, path: str, body: bytes = b"") -> bytes:
+    """A request of the default account, signed now."""
+    at = int(time.time())
+    lines = (
+        f"{method} {path} HTTP/1.1",
+        f"Host: {host}",
+        f"Authorization: Bearer {DEFAULT_ACCOUNT.public_key}",
+        f"X-Timestamp: {at}",
+        f"X-Signature: {sign(DEFAULT_ACCOUNT.secret_key, at, method, path, body)}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def whole_body(received: bytes) -> bytes | None:
+    """The body of an answer; None while there is more to come."""
+    head, end, body = received.partition(b"\r\n\r\n")
+    return body if end and len(body) >= _content_length(head) else None
+
+
+def document(received: bytes, body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """The decoded `body` of an answer; RuntimeError where its status is not 200."""
+    status = int(received.split(b" ", 2)[1])
+    if status != 200:
+        raise RuntimeError(f"the answer was {status}: {body.decode()}")
+    return msgspec.json.decode(body)
 
 
 def _content_length(head: bytes) -> int:

@@ -1,93 +1,108 @@
 """`POST /execute` of a hello program, against the same commands without an emulator."""
 
-import shlex
 import time
+from collections.abc import Callable, Sequence
 
-from emulator.sandbox.runtimes import INPUT_DIRECTORY, Runtime, RuntimeTest
+from emulator.sandbox.runtimes import Runtime, RuntimeTest
 from scripts.bench.bench import Bench
 from scripts.bench.connection import Connection
 from scripts.bench.emulator_process import emulator_process
-from scripts.bench.plain import plain_container
-from scripts.bench.report import Row, Sample, compared
+from scripts.bench.native import Command, commands_of, docker_exec, docker_run, native, timed
+from scripts.bench.report import RATIO, Row, Sample, compared
 
 WARM_UP = 3
 """Runs on each side that are not counted: the first ones fill the machine's caches."""
 POOL_SIZE = 2
 POLL_SECONDS = 0.05
 
-TIMED_RUNS = """\
-set -e
-mkdir -p {directories}
-printf %s {code} >{source}
-cd {working_directory}
-while read -r; do
-  began=$EPOCHREALTIME
-  {{
-    {commands}
-  }} </dev/null >/dev/null
-  ended=$EPOCHREALTIME
-  echo $((${{ended/./}} - ${{began/./}}))
-done
-"""
-"""For bash: the commands for each line that is read, and the microseconds that they took."""
+Code = Callable[[int], str]
+"""The program for a turn, by its number."""
+
+
+def hello_test(runtime: Runtime) -> RuntimeTest:
+    """The program that prints a greeting, with what must come of it."""
+    return next(test for test in runtime.tests if test.name == "hello")
 
 
 def hello(bench: Bench, runtime: Runtime) -> list[Row]:
-    """Time both sides in turn, so that whatever else the machine does falls on both.
-
-    A container serves one run. Starting the next one would disturb what is timed, so a run begins
-    only when the pool is full again.
-    """
-    test = next(test for test in runtime.tests if test.name == "hello")
-    native: list[float] = []
-    executed: list[float] = []
-    with (
-        emulator_process(languages=runtime.name, pool_size=str(POOL_SIZE)) as emulator,
-        Connection(emulator.api) as connection,
-        plain_container(bench, runtime, ["bash", "-c", _timed_runs(runtime, test)]) as plain,
-    ):
-        for _ in range(WARM_UP + bench.samples):
-            _wait_until_full(connection)
-            plain.send(b"\n")
-            native.append(int(plain.line()) / 1000)
-            _wait_until_full(connection)
-            executed.append(_execute(connection, runtime, test))
-    return _rows(
-        runtime.name,
-        Sample("execute", "ms", executed[WARM_UP:]),
-        Sample("native", "ms", native[WARM_UP:]),
+    """A program that was never compiled before, and the same by the engine's own ways."""
+    test = hello_test(runtime)
+    ours, other = _in_turn(
+        bench, runtime, lambda turn: test.code + "\n" * turn, commands_of(runtime)
     )
-
-
-def _rows(name: str, executed: Sample, native: Sample) -> list[Row]:
-    added = executed.p50 - native.p50
+    name, figure = runtime.name, f"POST /execute, {runtime.name} hello / native"
     return [
-        *compared(name, f"POST /execute, {name} hello / native", executed, native),
-        Row(f"{name}-added", "the same, added latency", added, "ms", (executed, native)),
+        *compared(name, figure, ours, other),
+        _added(name, ours, other),
+        _times(name, "exec", ours, docker_exec(bench, runtime, test)),
+        _times(name, "run", ours, docker_run(bench, runtime, test)),
     ]
 
 
-def _timed_runs(runtime: Runtime, test: RuntimeTest) -> str:
-    commands = [it for it in (runtime.compile_command, runtime.run_command) if it]
-    source = runtime.source_path
-    return TIMED_RUNS.format(
-        directories=shlex.join([INPUT_DIRECTORY, source.rpartition("/")[0]]),
-        code=shlex.quote(test.code),
-        source=shlex.quote(source),
-        working_directory=shlex.quote(INPUT_DIRECTORY),
-        commands="\n    ".join(map(shlex.join, commands)),
+def compiled_hello(bench: Bench, runtime: Runtime) -> list[Row]:
+    """A program that was compiled before, against running what its compiler made."""
+    code = hello_test(runtime).code
+    ours, other = _in_turn(bench, runtime, lambda _: code, [runtime.run_command])
+    name = f"{runtime.name}-cached"
+    figure = f"POST /execute, {runtime.name} hello compiled before / native without compiling"
+    return [*compared(name, figure, ours, other), _added(name, ours, other)]
+
+
+def _in_turn(
+    bench: Bench, runtime: Runtime, code: Code, measured: Sequence[Command]
+) -> tuple[Sample, Sample]:
+    """Time both sides in turn, so that whatever else the machine does falls on both.
+
+    Containers that start or are cleaned would disturb what is timed, so a run begins only when
+    the pool is full and at rest.
+    """
+    test = hello_test(runtime)
+    first = [it for it in commands_of(runtime) if it not in measured]
+    executed: list[float] = []
+    plainly: list[float] = []
+    with (
+        emulator_process(languages=runtime.name, pool_size=str(POOL_SIZE)) as emulator,
+        Connection(emulator.api) as connection,
+        native(bench, runtime, timed(runtime, test, first, measured)) as plain,
+    ):
+        for turn in range(WARM_UP + bench.effort.samples):
+            wait_until_at_rest(connection, POOL_SIZE)
+            plainly.append(plain.milliseconds())
+            wait_until_at_rest(connection, POOL_SIZE)
+            executed.append(execute(connection, runtime, code(turn), test.stdout))
+    return (
+        Sample("execute", "ms", executed[WARM_UP:]),
+        Sample("native", "ms", plainly[WARM_UP:]),
     )
 
 
-def _wait_until_full(connection: Connection) -> None:
-    wanted = {"available": POOL_SIZE, "spawning": 0, "allocated": 0}
-    while not wanted.items() <= connection.get("/cluster").document.items():
+def _added(name: str, ours: Sample, other: Sample) -> Row:
+    return Row(
+        f"{name}-added", "the same, added latency", ours.p50 - other.p50, "ms", (ours, other)
+    )
+
+
+def _times(name: str, way: str, ours: Sample, milliseconds: Sequence[float]) -> Row:
+    other = Sample(f"docker {way}", "ms", milliseconds)
+    figure = f"docker {way} of the same / POST /execute"
+    return Row(f"{name}-docker-{way}", figure, other.p50 / ours.p50, RATIO, (other, ours))
+
+
+def wait_until_at_rest(connection: Connection, available: int) -> None:
+    """Return once so many containers wait and nothing runs, starts or is cleaned."""
+    wanted = {"spawning": 0, "allocated": 0}
+    while True:
+        cluster = connection.get("/cluster").document
+        if wanted.items() <= cluster.items() and cluster["available"] >= available:
+            return
         time.sleep(POLL_SECONDS)
 
 
-def _execute(connection: Connection, runtime: Runtime, test: RuntimeTest) -> float:
+def execute(
+    connection: Connection, runtime: Runtime, code: str, stdout: str, **fields: object
+) -> float:
     """Milliseconds of one execution whose answer is as it should be."""
-    answer = connection.post("/execute", {"language": runtime.name, "code": test.code})
-    if answer.document["stdout"] != test.stdout:
+    answer = connection.post("/execute", {"language": runtime.name, "code": code, **fields})
+    if answer.document["stdout"] != stdout:
         raise RuntimeError(f"{runtime.name} hello printed {answer.document['stdout']!r}")
     return answer.seconds * 1000

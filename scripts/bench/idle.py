@@ -1,6 +1,8 @@
-"""How soon the emulator is ready, and what it keeps of the machine's memory when it only waits."""
+"""How soon the emulator is ready, and what it takes of the machine when it only waits."""
 
+import os
 import re
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -11,27 +13,34 @@ from scripts.bench.connection import Connection
 from scripts.bench.emulator_process import emulator_process
 from scripts.bench.report import Row, Sample
 
-STARTS = 5
 SETTLED_SECONDS = 5
 """How long the emulator may take to fill its pool and come to rest."""
 MB = 1e6
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
-def start(_bench: Bench) -> list[Row]:
-    """From the process's start to `Ready.`, with the settings that people have."""
+def start(bench: Bench) -> list[Row]:
+    """From the process's start to `Ready.`, with the settings and the state that people have.
+
+    The first start in a data directory, which makes what is in it, is not counted.
+    """
     seconds = []
-    for _ in range(STARTS):
-        with emulator_process() as emulator:
-            seconds.append(emulator.ready_seconds)
-    sample = Sample("start", "s", seconds)
+    with tempfile.TemporaryDirectory() as state:
+        for _ in range(1 + bench.effort.repeats):
+            with emulator_process(data_dir=f"{state}/data") as emulator:
+                seconds.append(emulator.ready_seconds)
+    sample = Sample("start", "s", seconds[1:])
     return [Row("start", "start to ready, images present, p50", sample.p50, "s", (sample,))]
 
 
-def memory(bench: Bench) -> list[Row]:
-    """What an idle emulator holds, and what each of its waiting containers does."""
+def idle(bench: Bench) -> list[Row]:
+    """What an idle emulator holds and does, and what each of its waiting containers holds."""
     with emulator_process() as emulator:
         time.sleep(SETTLED_SECONDS)
+        before = _processor_seconds(emulator.pid)
+        time.sleep(bench.effort.step_seconds)
+        used = _processor_seconds(emulator.pid) - before
+        share = Sample("of one", "%", [100 * used / bench.effort.step_seconds])
         process = Sample("PSS", "MB", [_pss(emulator.pid) / MB])
         with Connection(emulator.api) as connection:
             pool = connection.get("/pools").document["pools"][0]["id"]
@@ -39,7 +48,13 @@ def memory(bench: Bench) -> list[Row]:
     return [
         Row("memory-emulator", "idle emulator", process.p50, "MB", (process,)),
         Row("memory-container", "warm container, p50", containers.p50, "MB", (containers,)),
+        Row("processor-idle", "idle emulator's processor time", share.p50, "%", (share,)),
     ]
+
+
+def _processor_seconds(pid: int) -> float:
+    fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def _pss(pid: int) -> int:

@@ -4,13 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from emulator.sandbox.runtimes import Catalogue
+from emulator.sandbox.runtimes import Catalogue, Runtime
 from scripts.bench.bench import Bench
-from scripts.bench.hello import hello
-from scripts.bench.idle import memory, start
+from scripts.bench.hello import compiled_hello, hello
+from scripts.bench.idle import idle, start
 from scripts.bench.polling import polling
+from scripts.bench.rare import cold, second_vcpu
 from scripts.bench.report import Row
 from scripts.bench.streams import stream_in, stream_out
+from scripts.bench.throughput import CLIENTS, burst_of_runs, clients, throughput
+
+LOADED = "python"
+"""The language of the loads: the one that the bars are for."""
 
 
 @dataclass(frozen=True)
@@ -23,17 +28,35 @@ class Measurement:
 
 def measurements(catalogue: Catalogue) -> list[Measurement]:
     """Every measurement, in the order of the table."""
+    available = catalogue.available()
+    loaded = next(runtime for runtime in available if runtime.name == LOADED)
     return [
-        *(
-            Measurement(
-                tuple(f"{runtime.name}-{figure}" for figure in ("p50", "p99", "added")),
-                partial(hello, runtime=runtime),
-            )
-            for runtime in catalogue.available()
+        *map(_hello, available),
+        *(_compiled_hello(runtime) for runtime in available if runtime.compile_command),
+        Measurement(("throughput",), partial(throughput, runtime=loaded)),
+        Measurement(
+            tuple(f"clients-{count}" for count in CLIENTS), partial(clients, runtime=loaded)
         ),
+        Measurement(("burst",), partial(burst_of_runs, runtime=loaded)),
+        Measurement(("cold",), partial(cold, runtime=loaded)),
+        Measurement(("vcpu-added",), partial(second_vcpu, runtime=loaded)),
         Measurement(("job-p50", "job-p99"), polling),
         Measurement(("start",), start),
-        Measurement(("memory-emulator", "memory-container"), memory),
+        Measurement(("memory-emulator", "memory-container", "processor-idle"), idle),
         Measurement(("stream-out",), stream_out),
         Measurement(("stream-in",), stream_in),
     ]
+
+
+def _hello(runtime: Runtime) -> Measurement:
+    figures = ("p50", "p99", "added", "docker-exec", "docker-run")
+    return Measurement(_named(runtime.name, figures), partial(hello, runtime=runtime))
+
+
+def _compiled_hello(runtime: Runtime) -> Measurement:
+    names = _named(f"{runtime.name}-cached", ("p50", "p99", "added"))
+    return Measurement(names, partial(compiled_hello, runtime=runtime))
+
+
+def _named(name: str, figures: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{name}-{figure}" for figure in figures)

@@ -13,6 +13,12 @@ from emulator.sandbox.runtimes import Runtime
 from scripts.bench.bench import Bench
 
 LABEL = "com.unsandbox.emulator.bench"
+OPTIONS: dict[str, Any] = {
+    "network_mode": "none",
+    "tmpfs": {"/tmp": "exec,mode=1777"},  # noqa: S108 - inside the container
+}
+"""What every one of them has: no network, and no limits."""
+
 PIECE = 65_536
 SILENT_SECONDS = 120
 
@@ -20,7 +26,8 @@ SILENT_SECONDS = 120
 class Streams:
     """The standard streams of a container, as Docker attaches them."""
 
-    def __init__(self, attached: socket.socket) -> None:
+    def __init__(self, container_id: str, attached: socket.socket) -> None:
+        self.container_id = container_id
         self._attached = attached
         self._stdout, self._stderr = bytearray(), bytearray()
         self._docker = Demultiplexer(self._stdout.extend, self._stderr.extend)
@@ -52,7 +59,7 @@ class Streams:
 
 @contextmanager
 def plain_container(bench: Bench, runtime: Runtime, command: Sequence[str]) -> Iterator[Streams]:
-    """`command` in the runtime's image for the block; no network, no log, no limits."""
+    """`command` in the runtime's image for the block; without a log."""
     api: Any = bench.engine.client.api
     container_id = api.create_container(
         bench.images.image(runtime.name).reference,
@@ -62,15 +69,13 @@ def plain_container(bench: Bench, runtime: Runtime, command: Sequence[str]) -> I
         stdin_open=True,
         labels={LABEL: ""},
         host_config=api.create_host_config(
-            network_mode="none",
-            log_config=LogConfig(type=LogConfig.types.NONE),
-            tmpfs={"/tmp": "exec,mode=1777"},  # noqa: S108 - inside the container
+            log_config=LogConfig(type=LogConfig.types.NONE), **OPTIONS
         ),
     )["Id"]
     try:
         with _attached(api, container_id) as attached:
             api.start(container_id)
-            yield Streams(attached)
+            yield Streams(container_id, attached)
     finally:
         api.remove_container(container_id, force=True, v=True)
 

@@ -203,6 +203,7 @@ def test_the_compiled_program_is_an_artifact(client: Client) -> None:
     answer = client.execute("c", code, return_artifact=True)
     assert answer["stdout"] == "hi\n"
     (program,) = answer["artifacts"]
+    assert answer["artifact"] == program
     assert base64.b64decode(program["data"]).startswith(b"\x7fELF")
 
 
@@ -276,9 +277,33 @@ def test_a_body_that_is_no_json_is_a_400(client: Client, content: bytes) -> None
     assert (response.status_code, response.json()["code"]) == (400, "INVALID_JSON")
 
 
-@pytest.mark.parametrize("content", [b"1", b'"x"', b"true", b"[1]"])
-def test_a_body_that_is_no_object_is_a_400(client: Client, content: bytes) -> None:
-    assert client.send("POST", "/execute", content).status_code == 400
+@pytest.mark.parametrize("content", [b"1", b'"x"', b"true", b"[1]", b"null"])
+def test_a_body_that_is_no_object_is_a_400_that_says_so(client: Client, content: bytes) -> None:
+    response = client.send("POST", "/execute", content)
+    assert (response.status_code, response.json()["code"]) == (400, "INVALID_REQUEST")
+    assert response.json()["details"] == "body: must be a JSON object"
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("pyton", " (did you mean python"),
+        ("JavaScript", " (did you mean javascript"),
+        (" bash", " (did you mean bash"),
+        ("%%%", ""),
+        ("", ""),
+        ("x" * 100_000, ""),
+    ],
+)
+def test_an_unknown_language_is_told_with_those_that_are_near(
+    client: Client, name: str, near: str
+) -> None:
+    response = client.post("/execute", {"language": name, "code": "x"})
+    assert (response.status_code, response.json()["code"]) == (400, "UNKNOWN_LANGUAGE")
+    details = response.json()["details"]
+    assert details.startswith(f"language: no such language{near}")
+    assert ("did you mean" in details) == bool(near)
+    assert details.endswith("; GET /languages lists them")
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b" "])

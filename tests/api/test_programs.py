@@ -110,8 +110,6 @@ def test_what_this_version_lacks_is_told_and_the_free_tier_lacks_it_for_good() -
         program(RUNTIME, "", fields, DEFAULT_ACCOUNT)
     with pytest.raises(TierRequired, match="network_mode: the free tier"):
         program(RUNTIME, "", fields, test_account("free"))
-    with pytest.raises(NotImplementedYet, match="return_wasm_artifact"):
-        program(RUNTIME, "", {"return_wasm_artifact": True}, DEFAULT_ACCOUNT)
 
 
 def test_the_defaults_are_the_documented_ones() -> None:

@@ -16,6 +16,12 @@ def test_raw_code_runs_in_the_language_of_its_shebang(client: Client) -> None:
     assert (answer["language"], answer["detected_language"]) == ("python", "python")
 
 
+def test_a_compiler_does_not_see_the_shebang_and_counts_lines_as_before(client: Client) -> None:
+    code = b"#!/usr/bin/tcc -run\nint main(void) { return __LINE__; }"
+    answer = client.send("POST", "/run", code, "text/plain").json()
+    assert (answer["detected_language"], answer["exit_code"]) == ("c", 2)
+
+
 def test_the_documented_sample_posts_the_code_as_json(client: Client) -> None:
     answer = client.post("/run", {"code": PYTHON.decode()}).json()
     assert (answer["stdout"], answer["detected_language"]) == ("Hello from shebang!\n", "python")
@@ -62,6 +68,20 @@ def test_a_bad_parameter_is_a_400_that_names_it(client: Client, query: str, told
 def test_code_without_a_known_shebang_is_a_400(client: Client, code: bytes) -> None:
     response = client.send("POST", "/run", code, "text/plain")
     assert (response.status_code, response.json()["code"]) == (400, "UNKNOWN_LANGUAGE")
+
+
+def test_a_language_that_cannot_run_here_is_a_503_with_the_reason(client: Client) -> None:
+    response = client.send("POST", "/run", b"#!/usr/bin/env julia\nprintln(42)", "text/plain")
+    assert (response.status_code, response.json()["code"]) == (503, "RUNTIME_UNAVAILABLE")
+
+
+def test_an_unknown_interpreter_is_told_with_those_that_are_near(client: Client) -> None:
+    details = client.send("POST", "/run", b"#!/usr/bin/env pyton3\nx", "text/plain").json()[
+        "details"
+    ]
+    assert details.startswith("code: the first line must be a shebang")
+    assert "did you mean python" in details
+    assert "GET /languages" in details
 
 
 def test_code_that_is_no_utf8_is_a_400(client: Client) -> None:

@@ -208,6 +208,8 @@ BROKEN = {
     "no source": ('"{source}", ', "", r"c/runtime.toml: run.command: no command takes {source}"),
     "no binary": ('binary = "main"', "", r"c/runtime.toml: run.*: uses {binary}, but run.binary"),
     "an empty command": ('["{binary}"]', "[]", r"c/runtime.toml: run.command: "),
+    "a module named like the program": ('"main.wasm"', '"main"', r"c/runtime.toml: wasm: stands "),
+    "no path for the module": ('"-s", "-I/tmp/input", "-o", "{binary}"', '"-s"', r"no {binary}"),
     "an unknown expectation": ("stderr =", "stdeer =", r"c/runtime.toml: tests.error: .*stdeer"),
     "a test without program": ("[tests.error]", "[tests.x]", r"c/runtime.toml: tests.x: 0 prog"),
     "a parent that is not there": (
