@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 
 MIB = 1024 * 1024
 MEMORY_PER_VCPU = 2048 * MIB
@@ -37,7 +38,7 @@ class Limits:
         """
         return cls(
             memory_bytes=min(vcpu * MEMORY_PER_VCPU, memory_budget),
-            cpu_quota=min(vcpu, os.cpu_count() or 1) * _CPU_PERIOD,
+            cpu_quota=min(vcpu, processors()) * _CPU_PERIOD,
         )
 
     @property
@@ -57,6 +58,12 @@ class Limits:
     def sysctls(self) -> dict[str, str]:
         """System V shared memory lies in no mount and outlives its processes."""
         return {"kernel.shmall": str(self.shm_bytes // _PAGE)}
+
+
+@cache
+def processors() -> int:
+    """How many this machine has; every run asks, and the system reads files to say it."""
+    return os.cpu_count() or 1
 
 
 def machine_memory() -> int:
