@@ -1,6 +1,5 @@
 """Where accounts come from: the built-in test keys, a seed file, and the data directory."""
 
-import secrets
 import sqlite3
 import tomllib
 from collections.abc import Iterable
@@ -14,10 +13,7 @@ from emulator.accounts import TEST_ACCOUNTS, Account, Status
 from emulator.settings import SettingError, Settings
 from emulator.store.database import Database
 from emulator.store.secrets import SecretBox
-from emulator.store.tables import accounts, properties
-
-_CHANGE = "accounts"
-"""The property that is another one after every change of the table."""
+from emulator.store.tables import accounts
 
 _REVOKED = "revoked"
 _FIELDS = frozenset(
@@ -38,7 +34,6 @@ class AccountStore:
         self._given = {account.public_key: account for account in given}
         self._known: dict[str, Account] = {}
         self._version = -1
-        self._change: tuple[str] | None = None
         self._watch = sqlite3.connect(database.path, check_same_thread=False)
 
     def close(self) -> None:
@@ -82,22 +77,11 @@ class AccountStore:
         with self._database.engine.begin() as connection:
             connection.execute(delete(accounts).where(accounts.c.public_key == account.public_key))
             connection.execute(insert(accounts).values(row))
-            connection.execute(delete(properties).where(properties.c.name == _CHANGE))
-            change = {"name": _CHANGE, "value": secrets.token_hex(8)}
-            connection.execute(insert(properties).values(change))
 
     def _refresh(self) -> None:
-        """Every job that is stored changes the file, so what counts is whether accounts were."""
         (version,) = self._watch.execute("PRAGMA data_version").fetchone()
         if version == self._version:
             return
-        query = "SELECT value FROM properties WHERE name = ?"
-        change = self._watch.execute(query, (_CHANGE,)).fetchone()
-        if change != self._change or self._version < 0:
-            self._read()
-        self._version, self._change = version, change
-
-    def _read(self) -> None:
         with self._database.engine.connect() as connection:
             rows = connection.execute(select(accounts)).all()
         known = dict(self._given)
@@ -105,7 +89,7 @@ class AccountStore:
             known.pop(row.public_key, None)
             if row.status != _REVOKED:
                 known[row.public_key] = self._account(row)
-        self._known = known
+        self._known, self._version = known, version
 
     def _account(self, row: Row[Any]) -> Account:
         return Account(
