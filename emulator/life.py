@@ -67,10 +67,10 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         engine = open_engine(instance_of(database), settings.start_concurrency * 2)
         stack.callback(engine.close)
         images = Images(engine.client, catalogue, settings.extra_ca)
-        budget = Budget(_memory_budget(settings))
         compiles = CompileCache(
             settings.compile_cache * MIB, lambda runtime: images.image(runtime.name).reference
         )
+        budget = Budget(_memory_budget(settings))
         starter = Starter(engine, images, budget.total)
         pool = Pool(starter.start, starter.remove, settings.pool_size, settings.start_concurrency)
         stack.push_async_callback(pool.close)
