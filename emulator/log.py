@@ -5,7 +5,6 @@ import sys
 import time
 from functools import lru_cache
 
-
 _LEVEL_WIDTH = 7
 
 

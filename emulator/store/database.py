@@ -4,7 +4,6 @@ import fcntl
 import os
 import queue
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -19,8 +18,6 @@ from emulator.store.tables import MIGRATIONS
 
 Write = Callable[[Connection], None]
 _BATCH = 256
-_GATHER_SECONDS = 0.02
-"""How long a write waits for others: the answer that it belongs to leaves before it begins."""
 
 
 class DirectoryLock:
@@ -89,7 +86,6 @@ class Database:
 
     def _write_all(self) -> None:
         while (first := self._queue.get()) is not None:
-            time.sleep(_GATHER_SECONDS)
             batch = [first]
             stop = False
             with suppress(queue.Empty):
