@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from scripts.bench.report import short
+
 WIDTH = 760
 COLOURS = ("#0b6bcb", "#8a5a00", "#9a9a9a", "#4d4d4d")
 _LEFT, _RIGHT, _TOP, _BOTTOM = 130, 24, 44, 52
@@ -85,7 +87,7 @@ def bars(title: str, unit: str, groups: Mapping[str, Mapping[str, float]]) -> Ch
                 f'<rect x="{_LEFT}" y="{y}" width="{length:.1f}" height="{_BAR - 2}" '
                 f'fill="{colour}"/>'
             )
-            elements.append(_text(_LEFT + length + 6, y + 11, f"{value:.3g} {unit}", "start"))
+            elements.append(_text(_LEFT + length + 6, y + 11, f"{short(value)} {unit}", "start"))
             y += _BAR
         y += _GAP
     return Chart(y + 8, tuple(elements))

@@ -45,7 +45,7 @@ def clients(bench: Bench, runtime: Runtime) -> list[Row]:
             sustained(job, count, min(seconds, WARM_UP_SECONDS))
             load = sustained(job, count, seconds)
             other = Sample("native", "/s", [plain.per_second(count, seconds)])
-            figure = f"{runtime.name} hello a second, {count} clients / {count} native loops"
+            figure = f"{runtime.name} hello a second, clients / native loops: {count}"
             ratio = load.per_second / other.p50
             rows.append(Row(f"clients-{count}", figure, ratio, RATIO, (*_samples(load), other)))
     return rows
