@@ -5,18 +5,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from pyrate_limiter import AbstractClock
 
 MAX_ADVANCE = 10 * 365 * 86_400
 """Furthest single step, in seconds: ten years."""
-
-
-@lru_cache(maxsize=64)
-def iso_second(at: int) -> str:
-    """A Unix second as `2025-01-11T12:00:00Z`; the same few are asked for over and over."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Clock(AbstractClock):
@@ -43,7 +36,8 @@ class Clock(AbstractClock):
 
     def isoformat(self, at: float | None = None) -> str:
         """`at` (default: now) in the API's form, `2025-01-11T12:00:00Z`."""
-        return iso_second(int(self.time() if at is None else at))
+        moment = datetime.fromtimestamp(self.time() if at is None else at, UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def advance(self, seconds: float) -> None:
         """Move forward; raises ValueError for a step that is not within (0, MAX_ADVANCE]."""

@@ -70,10 +70,10 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         engine = open_engine(instance_of(database), settings.start_concurrency * 2)
         stack.callback(engine.close)
         images = Images(engine.client, catalogue, settings.extra_ca)
-        budget = Budget(_memory_budget(settings))
         compiles = CompileCache(
             settings.compile_cache * MIB, lambda runtime: images.image(runtime.name).reference
         )
+        budget = Budget(_memory_budget(settings))
         limits = Limits.for_vcpu(1, budget.total)
         starter = Starter(engine, images, limits, clock)
         pool = Pool(starter, _policy(settings, budget.total // limits.memory_bytes), clock)

@@ -2,8 +2,8 @@
 
 import logging
 import sys
-
-from emulator.clock import iso_second
+import time
+from functools import lru_cache
 
 _LEVEL_WIDTH = 7
 
@@ -18,11 +18,16 @@ def escape(text: str) -> str:
     )
 
 
+@lru_cache(maxsize=1)
+def _second(at: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
 class LineFormatter(logging.Formatter):
     """`2026-01-14T12:00:00Z INFO    emulator.access request_id=req_1: GET /health 200 0.4 ms`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        at = iso_second(int(record.created))
+        at = _second(int(record.created))
         request_id = getattr(record, "request_id", None)
         mark = f" request_id={request_id}" if request_id else ""
         line = f"{at} {record.levelname:{_LEVEL_WIDTH}} {record.name}{mark}: "

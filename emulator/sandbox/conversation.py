@@ -8,8 +8,8 @@ conversation.
 import asyncio
 import itertools
 import secrets
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from emulator.sandbox import frames, messages
@@ -30,6 +30,22 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """End the stream."""
+
+
+class _Pipeline:
+    """Entered and left several times for each frame, so no generator."""
+
+    __slots__ = ("_conversation",)
+
+    def __init__(self, conversation: "Conversation") -> None:
+        self._conversation = conversation
+
+    def __enter__(self) -> None:
+        self._conversation.corks += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._conversation.corks -= 1
+        self._conversation.flush()
 
 
 class Conversation:
@@ -54,7 +70,8 @@ class Conversation:
         self._hello: asyncio.Future[Hello] | None = None
         self._pings: dict[bytes, asyncio.Future[None]] = {}
         self._out: list[bytes | memoryview] = []
-        self._corks = 0
+        self.corks = 0
+        self._pipeline = _Pipeline(self)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- the stream ------------------------------------------------------------------------
@@ -98,20 +115,15 @@ class Conversation:
         self._out.append(frames.header(type_, channel, self._epoch, payload, flags))
         if payload:
             self._out.append(payload)
-        self._flush()
+        self.flush()
 
-    @contextmanager
-    def pipeline(self) -> Iterator[None]:
+    def pipeline(self) -> AbstractContextManager[None]:
         """Holds frames back, to send all of them in one write at the end."""
-        self._corks += 1
-        try:
-            yield
-        finally:
-            self._corks -= 1
-            self._flush()
+        return self._pipeline
 
-    def _flush(self) -> None:
-        if self._corks == 0 and self._out and not self.closed.done():
+    def flush(self) -> None:
+        """Sends what waits, unless a pipeline holds it back."""
+        if self.corks == 0 and self._out and not self.closed.done():
             out, self._out = self._out, []
             self._transport.writelines(out)
 

@@ -41,7 +41,7 @@ from emulator.sandbox.program import (
     Program,
     Stream,
 )
-from emulator.sandbox.runtimes import ARTIFACTS_DIRECTORY, CODE_DIRECTORY, INPUT_DIRECTORY
+from emulator.sandbox.runtimes import ARTIFACTS_DIRECTORY, INPUT_DIRECTORY
 from emulator.stop import Stop, Stopped
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,8 @@ _SHELL_CODES = {
 GRACE_SECONDS = 10
 """How long the agent may take for what is quick: taking files, killing, reading artifacts."""
 
-_DIRECTORIES = (CODE_DIRECTORY, INPUT_DIRECTORY, ARTIFACTS_DIRECTORY)
+_DIRECTORIES = (INPUT_DIRECTORY, ARTIFACTS_DIRECTORY)
+"""What a run finds beside the directory of its source, which is made with the source."""
 
 
 class Executor:
@@ -228,9 +229,7 @@ class _Run:
             own, sent, links = self._write_own_files(), self._write_input(), self._make_links()
             own += self._write_compiled(known)
             process = self._spawn(command) if at_once else None
-        await self._quickly(asyncio.gather(*own))
-        await self._quickly(_accepted(sent))
-        await self._quickly(_made_or_there(links))
+        await self._quickly(_written(own, sent, links))
         return process or self._spawn(command)
 
     def _write_own_files(self) -> list[Awaitable[None]]:
@@ -335,6 +334,16 @@ class _Run:
                 return await work
         except TimeoutError:
             raise AgentLost(f"the sandbox did not answer for {GRACE_SECONDS} seconds") from None
+
+
+async def _written(
+    own: list[Awaitable[None]], sent: list[Awaitable[None]], links: list[Awaitable[None]]
+) -> None:
+    for made in own:
+        await made
+    if sent:
+        await _accepted(sent)
+        await _made_or_there(links)
 
 
 async def _accepted(files: list[Awaitable[None]]) -> None:

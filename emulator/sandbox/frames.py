@@ -265,14 +265,14 @@ class Fields:
         return self._values.get(tag, [])
 
     def one(self, tag: Tag) -> bytes:
-        found = self.all(tag)
+        found = self._values.get(tag, ())
         if len(found) != 1:
             raise FrameError(f"{tag.name} came {len(found)} times")
         return found[0]
 
     def number(self, tag: Tag) -> int:
         """A number of 4 or 8 bytes, 0 when absent."""
-        if not self.all(tag):
+        if tag not in self._values:
             return 0
         value = self.one(tag)
         if len(value) not in (4, 8):

@@ -6,6 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 
 MIB = 1024 * 1024
 MEMORY_PER_VCPU = 2048 * MIB
@@ -37,7 +38,7 @@ class Limits:
         """
         return cls(
             memory_bytes=min(vcpu * MEMORY_PER_VCPU, memory_budget),
-            cpu_quota=min(vcpu, os.cpu_count() or 1) * _CPU_PERIOD,
+            cpu_quota=min(vcpu, processors()) * _CPU_PERIOD,
         )
 
     @property
@@ -64,6 +65,12 @@ class Limits:
             "kernel.shmall": str(self.shm_bytes // _PAGE),
             "net.ipv4.tcp_max_tw_buckets": "0",
         }
+
+
+@cache
+def processors() -> int:
+    """How many this machine has; every run asks, and the system reads files to say it."""
+    return os.cpu_count() or 1
 
 
 def machine_memory() -> int:

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from emulator.sandbox import frames
@@ -194,6 +195,7 @@ def write(root: str, path: str, mode: int, uid: int, gid: int, length: int) -> b
     )
 
 
+@lru_cache(maxsize=256)
 def mkdir(root: str, path: str, mode: int, uid: int, gid: int) -> bytes:
     return _place(Kind.MKDIR, root, path, uid, gid) + frames.number(Tag.MODE, mode)
 

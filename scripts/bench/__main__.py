@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     effort = replace(effort, samples=options.samples or effort.samples)
     began = time.monotonic()
     with opened(catalogue, effort) as bench:
-        rows = [row for each in chosen for row in _measured(bench, each)]
         machine = facts(bench.engine)
+        rows = [row for each in chosen for row in _measured(bench, each)]
     if options.only:
         rows = [row for row in rows if row.name in options.only]
     run = Run(rows, machine, time.monotonic() - began)

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from scripts.bench.report import short
+
 WIDTH = 760
 COLOURS = ("#0b6bcb", "#8a5a00", "#9a9a9a", "#4d4d4d")
 _LEFT, _RIGHT, _TOP, _BOTTOM = 130, 24, 44, 52
-_BAR, _GAP = 15, 16
+_HEIGHT, _BAR, _GAP = 320, 15, 16
 _TICKS = 5
 
 
@@ -40,29 +42,31 @@ def lines(
     title: str, across: str, counts: Sequence[int], series: Mapping[str, Sequence[float]]
 ) -> Chart:
     """A line for each of `series` over `counts`, which stand at equal distances."""
-    height, bottom = 320, 320 - _BOTTOM
-    top_value = _round_up(max(max(values) for values in series.values()))
-    columns = [_LEFT + n * (WIDTH - _LEFT - _RIGHT) / (len(counts) - 1) for n in range(len(counts))]
+    bottom, top = _HEIGHT - _BOTTOM, _TOP + 24
+    highest = _round_up(max(max(values) for values in series.values()))
+    right = WIDTH - _RIGHT
+    xs = [_LEFT + n * (right - _LEFT) / max(1, len(counts) - 1) for n in range(len(counts))]
     elements = [_title(title), *_legend(list(series))]
     for tick in range(_TICKS + 1):
-        value = top_value * tick / _TICKS
-        y = bottom - value / top_value * (bottom - _TOP - 24)
-        elements.append(_rule(_LEFT, y, WIDTH - _RIGHT, y))
-        elements.append(_text(_LEFT - 8, y + 4, f"{value:g}", "end"))
-    for x, count in zip(columns, counts, strict=True):
+        y = bottom - tick / _TICKS * (bottom - top)
+        elements.append(f'<path d="M{_LEFT} {y:.1f}H{right}" stroke="#dddddd"/>')
+        elements.append(_text(_LEFT - 8, y + 4, f"{highest * tick / _TICKS:g}", "end"))
+    for x, count in zip(xs, counts, strict=True):
         elements.append(_text(x, bottom + 18, str(count), "middle"))
-    elements.append(_text((_LEFT + WIDTH - _RIGHT) / 2, bottom + 38, across, "middle"))
+    elements.append(_text((_LEFT + right) / 2, bottom + 38, across, "middle"))
     for colour, values in zip(COLOURS, series.values(), strict=False):
-        ys = [bottom - value / top_value * (bottom - _TOP - 24) for value in values]
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(columns, ys, strict=True))
-        elements.append(
-            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
-        )
-        elements += [
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>'
-            for x, y in zip(columns, ys, strict=True)
-        ]
-    return Chart(height, tuple(elements))
+        ys = [bottom - value / highest * (bottom - top) for value in values]
+        elements += _line(colour, list(zip(xs, ys, strict=True)))
+    return Chart(_HEIGHT, tuple(elements))
+
+
+def _line(colour: str, points: Sequence[tuple[float, float]]) -> list[str]:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    dots = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points]
+    return [
+        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>',
+        *dots,
+    ]
 
 
 def bars(title: str, unit: str, groups: Mapping[str, Mapping[str, float]]) -> Chart:
@@ -83,7 +87,7 @@ def bars(title: str, unit: str, groups: Mapping[str, Mapping[str, float]]) -> Ch
                 f'<rect x="{_LEFT}" y="{y}" width="{length:.1f}" height="{_BAR - 2}" '
                 f'fill="{colour}"/>'
             )
-            elements.append(_text(_LEFT + length + 6, y + 11, f"{value:.3g} {unit}", "start"))
+            elements.append(_text(_LEFT + length + 6, y + 11, f"{short(value)} {unit}", "start"))
             y += _BAR
         y += _GAP
     return Chart(y + 8, tuple(elements))
@@ -110,7 +114,3 @@ def _legend(names: Sequence[str]) -> list[str]:
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _rule(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<path d="M{x1:.1f} {y1:.1f}H{x2:.1f}" stroke="#dddddd"/>' if y1 == y2 else ""

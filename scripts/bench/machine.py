@@ -12,7 +12,7 @@ from emulator.sandbox.limits import machine_memory
 
 
 def facts(engine: Engine) -> dict[str, str]:
-    """Names and values, in words."""
+    """Names and values, in words; a load says that the machine was not the bench's alone."""
     version: Any = engine.client.version()
     return {
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
@@ -22,6 +22,7 @@ def facts(engine: Engine) -> dict[str, str]:
         "Docker": str(version["Version"]),
         "Python": platform.python_version(),
         "emulator": __version__,
+        "load before": f"{os.getloadavg()[0]:.1f} processes",
     }
 
 

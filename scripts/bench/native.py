@@ -8,7 +8,7 @@ from typing import Any
 
 from emulator.sandbox.runtimes import INPUT_DIRECTORY, Runtime, RuntimeTest
 from scripts.bench.bench import Bench
-from scripts.bench.plain import OPTIONS, Streams, plain_container
+from scripts.bench.plain import LABEL, OPTIONS, Streams, plain_container
 
 Command = tuple[str, ...]
 
@@ -133,6 +133,7 @@ def docker_run(bench: Bench, runtime: Runtime, test: RuntimeTest) -> list[float]
                 command=["-c", script],
                 environment=runtime.environment,
                 remove=True,
+                labels={LABEL: ""},
                 **OPTIONS,
             ),
             test,

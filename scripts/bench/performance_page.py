@@ -12,7 +12,7 @@ HEAD = """\
 <!-- Written by `make bench ARGS=--write`; do not edit. -->
 
 Figures of one run of `make bench`, which took {minutes} minutes. Everything is compared within that
-run, on the machine below with nothing else on it: figures of other machines differ, ratios less so.
+run, on the machine below: figures of other machines differ, ratios less so.
 
 {facts}
 

@@ -63,7 +63,7 @@ class Sample:
 
     def __str__(self) -> str:
         figures = [self.p50, self.p99] if len(self.values) > 1 else [self.p50]
-        return f"{self.name} {' / '.join(map(_short, figures))} {self.unit}"
+        return f"{self.name} {' / '.join(map(short, figures))} {self.unit}"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def shown(row: Row) -> str:
     """A row's value with its unit."""
-    return f"{_short(row.value)} {row.unit}"
+    return f"{short(row.value)} {row.unit}"
 
 
 def figures(row: Row) -> str:
@@ -151,5 +151,6 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (row.name, row.figure, shown(row), *marks, row.verdict, figures(row))
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Three digits, as people read them."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

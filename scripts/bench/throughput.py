@@ -7,7 +7,7 @@ from statistics import median
 
 from emulator.sandbox.runtimes import Runtime
 from scripts.bench.bench import Bench
-from scripts.bench.emulator_process import EmulatorProcess, emulator_process
+from scripts.bench.emulator_process import emulator_process
 from scripts.bench.hello import hello_test
 from scripts.bench.load import Job, Load, burst, sustained
 from scripts.bench.native import Native, looping, native
@@ -25,12 +25,11 @@ def throughput(bench: Bench, runtime: Runtime) -> list[Row]:
     """Programs a second on all cores: half of the native runs before the emulator's, half after."""
     cores = os.cpu_count() or 1
     seconds = bench.effort.sustained_seconds
-    with _both(bench, runtime) as (emulator, plain, job):
+    with _both(bench, runtime) as (plain, job):
         sustained(job, cores * CLIENTS_PER_CORE, WARM_UP_SECONDS)
         before = plain.per_second(cores, seconds / 4)
         load = sustained(job, cores * CLIENTS_PER_CORE, seconds)
         after = plain.per_second(cores, seconds / 4)
-        del emulator
     other = Sample("native on all cores", "/s", [(before + after) / 2])
     ratio = load.per_second / other.p50
     figure = f"{runtime.name} hello a second for {seconds} s / native"
@@ -41,12 +40,12 @@ def clients(bench: Bench, runtime: Runtime) -> list[Row]:
     """So many clients, against as many loops of fork and exec."""
     rows = []
     seconds = bench.effort.step_seconds
-    with _both(bench, runtime) as (_, plain, job):
+    with _both(bench, runtime) as (plain, job):
         for count in CLIENTS:
             sustained(job, count, min(seconds, WARM_UP_SECONDS))
             load = sustained(job, count, seconds)
             other = Sample("native", "/s", [plain.per_second(count, seconds)])
-            figure = f"{runtime.name} hello a second, {count} clients / {count} native loops"
+            figure = f"{runtime.name} hello a second, clients / native loops: {count}"
             ratio = load.per_second / other.p50
             rows.append(Row(f"clients-{count}", figure, ratio, RATIO, (*_samples(load), other)))
     return rows
@@ -57,7 +56,7 @@ def burst_of_runs(bench: Bench, runtime: Runtime) -> list[Row]:
 
     Each burst but the first, which is not counted, finds the containers of the one before.
     """
-    with _both(bench, runtime) as (_, plain, job):
+    with _both(bench, runtime) as (plain, job):
         burst(job, BURST)
         loads, seconds = [], []
         for _ in range(bench.effort.repeats):
@@ -72,14 +71,14 @@ def burst_of_runs(bench: Bench, runtime: Runtime) -> list[Row]:
 
 
 @contextmanager
-def _both(bench: Bench, runtime: Runtime) -> Iterator[tuple[EmulatorProcess, Native, Job]]:
+def _both(bench: Bench, runtime: Runtime) -> Iterator[tuple[Native, Job]]:
     test = hello_test(runtime)
     with (
         emulator_process(languages=runtime.name) as emulator,
         native(bench, runtime, looping(runtime, test)) as plain,
     ):
         body = {"language": runtime.name, "code": test.code}
-        yield emulator, plain, Job(emulator.api, body, test.stdout)
+        yield plain, Job(emulator.api, body, test.stdout)
 
 
 def _samples(load: Load) -> tuple[Sample, ...]:
