@@ -11,6 +11,7 @@ from emulator.api.dispatch import Dispatcher
 from emulator.api.table import check_table
 from emulator.control.routes import control_routes
 from emulator.emulator import Emulator
+from emulator.gateway import inner
 from emulator.gateway.authority import served_names
 from emulator.injection import FaultInjection
 from emulator.listeners import Listeners, serving
@@ -25,6 +26,20 @@ def api_app(emulator: Emulator) -> ASGIApp:
         middleware=[
             Middleware(RequestRecord, journal=emulator.journal),
             Middleware(HostGuard, hosts=hosts),
+            Middleware(
+                FaultInjection, rules=emulator.faults, spec=emulator.spec, clock=emulator.clock
+            ),
+        ],
+        app=Dispatcher(emulator),
+    )
+
+
+def inner_app(emulator: Emulator) -> ASGIApp:
+    """The inner listener: the API for programs in sandboxes, under its own names alone."""
+    return chain(
+        middleware=[
+            Middleware(RequestRecord, journal=emulator.journal),
+            Middleware(HostGuard, hosts=inner.NAMES),
             Middleware(
                 FaultInjection, rules=emulator.faults, spec=emulator.spec, clock=emulator.clock
             ),
@@ -67,4 +82,6 @@ async def serving_all(emulator: Emulator, listeners: Listeners) -> AsyncIterator
         await stack.enter_async_context(serving(api, listeners.api))
         await stack.enter_async_context(serving(api, listeners.tls, context))
         await stack.enter_async_context(serving(admin, listeners.admin))
+        inside = emulator.authority.server_context(inner.NAMES)
+        await stack.enter_async_context(serving(inner_app(emulator), emulator.inner, inside))
         yield

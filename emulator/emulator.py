@@ -1,5 +1,7 @@
 """The parts of a running emulator, put together once; handlers reach everything through it."""
 
+import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from emulator.auth import Authenticator
@@ -15,6 +17,7 @@ from emulator.sandbox.compile_cache import CompileCache
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.execution import Executor
 from emulator.sandbox.images import Images
+from emulator.sandbox.network import Network
 from emulator.sandbox.pool import Pool
 from emulator.sandbox.runtimes import Catalogue
 from emulator.settings import Settings
@@ -41,10 +44,12 @@ class Emulator:
     engine: Engine
     pool: Pool
     executor: Executor
+    networks: Mapping[str, Network]
     runs: Runs
     compiles: CompileCache
     readiness: Readiness
     authority: Authority
+    inner: socket.socket
 
     def obstacles(self) -> list[str]:
         """Why an execution would not work now; empty when it would."""

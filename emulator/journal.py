@@ -1,11 +1,12 @@
-"""What was asked lately: bounded, in memory, without secrets."""
+"""What was asked and what sandboxes connected to lately: bounded, in memory, without secrets."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from emulator.clock import Clock
 from emulator.exchange import Exchange
+from emulator.sandbox.origin import Connection
 
 _REDACTED = "[redacted]"
 _HIDDEN = frozenset(
@@ -19,10 +20,11 @@ Entry = dict[str, object]
 
 
 class Journal:
-    """The newest `size` exchanges."""
+    """The newest `size` exchanges, and as many connections of sandboxes."""
 
     def __init__(self, size: int, clock: Clock) -> None:
         self._entries: deque[Entry] = deque(maxlen=size)
+        self._connections: deque[Entry] = deque(maxlen=size)
         self._clock = clock
 
     def record(self, exchange: Exchange, seconds: float) -> None:
@@ -48,18 +50,46 @@ class Journal:
         entry.update({name: value for name, value in optional.items() if value})
         self._entries.append(entry)
 
+    def record_connection(self, connection: Connection) -> None:
+        entry: Entry = {
+            "at": self._clock.isoformat(),
+            "job_id": connection.origin.job_id,
+            "account": connection.origin.account,
+            "sandbox": connection.sandbox,
+            "way": connection.way,
+            "destination": connection.destination[:_TEXT_LIMIT],
+            "outcome": connection.outcome,
+            "sent_bytes": connection.sent,
+            "received_bytes": connection.received,
+            "duration_ms": connection.milliseconds,
+        }
+        optional = {"address": connection.address, "status": connection.status}
+        entry.update({name: value for name, value in optional.items() if value is not None})
+        self._connections.append(entry)
+
     def entries(self, limit: int, **match: str | int | None) -> list[Entry]:
-        """The newest first, at most `limit`, of those whose fields equal `match`."""
-        wanted = {name: value for name, value in match.items() if value is not None}
-        chosen = (
-            entry
-            for entry in reversed(self._entries)
-            if all(entry.get(name) == value for name, value in wanted.items())
-        )
-        return list(islice(chosen, limit))
+        """The newest requests first, at most `limit`, of those whose fields equal `match`."""
+        return _newest(self._entries, limit, match)
+
+    def connections(self, limit: int, **match: str | int | None) -> list[Entry]:
+        """The newest connections first, as `entries` does."""
+        return _newest(self._connections, limit, match)
 
     def clear(self) -> None:
         self._entries.clear()
+
+    def clear_connections(self) -> None:
+        self._connections.clear()
+
+
+def _newest(entries: deque[Entry], limit: int, match: Mapping[str, object]) -> list[Entry]:
+    wanted = {name: value for name, value in match.items() if value is not None}
+    chosen = (
+        entry
+        for entry in reversed(entries)
+        if all(entry.get(name) == value for name, value in wanted.items())
+    )
+    return list(islice(chosen, limit))
 
 
 def _names(query: str) -> list[str]:

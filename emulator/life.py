@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import docker
@@ -14,7 +14,12 @@ from emulator.auth import Authenticator
 from emulator.clock import Clock
 from emulator.emulator import Emulator
 from emulator.faults import FaultRules
+from emulator.gateway import inner
 from emulator.gateway.authority import Authority
+from emulator.gateway.egress import Egress, EgressSettings
+from emulator.gateway.inner import Inner
+from emulator.gateway.semitrusted import Semitrusted
+from emulator.gateway.trust import Trust
 from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
@@ -23,10 +28,11 @@ from emulator.readiness import Readiness
 from emulator.runs import Runs
 from emulator.sandbox.build_log import BuildCancelled
 from emulator.sandbox.compile_cache import CompileCache
-from emulator.sandbox.engine import Engine
+from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.execution import Executor
 from emulator.sandbox.images import BuildFailed, Images, build
 from emulator.sandbox.limits import MIB, Budget, Limits, machine_memory
+from emulator.sandbox.network import SEMITRUSTED, ZEROTRUST, Network, Zerotrust
 from emulator.sandbox.pool import RUNS_MAX, Policy, Pool
 from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.sandbox.starting import Starter
@@ -41,7 +47,6 @@ from emulator.store.tables import properties
 logger = logging.getLogger(__name__)
 
 EXPIRE_EVERY_SECONDS = 300
-NETWORK_MODE = "zerotrust"
 Report = Callable[[str], None]
 
 
@@ -74,11 +79,27 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             settings.compile_cache * MIB, lambda runtime: images.image(runtime.name).reference
         )
         budget = Budget(_memory_budget(settings))
+        journal = Journal(settings.journal_size, clock)
+        authority = Authority.of(settings)
+        listener = stack.enter_context(inner.bound())
+        stack.push_async_callback(_remove_what_is_left, engine)
+        egress = Egress(
+            engine, images, _egress_settings(settings), clock, journal.record_connection
+        )
+        stack.push_async_callback(egress.close)
+        networks: dict[str, Network] = {
+            ZEROTRUST: Zerotrust(),
+            SEMITRUSTED: Semitrusted(
+                egress,
+                Inner(listener.getsockname(), clock, journal.record_connection),
+                Trust(engine, images, authority.certificate_pem),
+            ),
+        }
         limits = Limits.for_vcpu(1, budget.total)
-        starter = Starter(engine, images, limits, clock)
+        starter = Starter(engine, images, limits, clock, networks)
         pool = Pool(starter, _policy(settings, budget.total // limits.memory_bytes), clock)
         stack.push_async_callback(pool.close)
-        executor = Executor(pool, engine, budget, clock, settings.queue_timeout, compiles)
+        executor = Executor(pool, engine, networks, budget, clock, settings.queue_timeout, compiles)
         jobs, slots = _jobs(settings, database, clock), Slots()
         runs = Runs(jobs, slots, executor, clock)
         stack.push_async_callback(runs.close)
@@ -90,7 +111,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             authenticator=Authenticator(accounts, clock, strict=settings.strict),
             rates=RateLimits(clock),
             slots=slots,
-            journal=Journal(settings.journal_size, clock),
+            journal=journal,
             faults=FaultRules(spec),
             jobs=jobs,
             catalogue=catalogue,
@@ -100,9 +121,24 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             executor=executor,
             runs=runs,
             compiles=compiles,
+            networks=networks,
             readiness=readiness,
-            authority=Authority.of(settings),
+            authority=authority,
+            inner=listener,
         )
+
+
+def _egress_settings(settings: Settings) -> EgressSettings:
+    logs = settings.data_dir / "logs"
+    return EgressSettings(settings.egress_allow, settings.egress_dns, logs, settings.queue_timeout)
+
+
+async def _remove_what_is_left(engine: Engine) -> None:
+    """Networks and volumes, whose containers are gone by now; what fails goes at the next start."""
+    try:
+        await engine.remove_networks_and_volumes()
+    except EngineError as error:
+        logger.warning("cannot remove networks and volumes: %s", error)
 
 
 def _jobs(settings: Settings, database: Database, clock: Clock) -> Jobs:
@@ -159,7 +195,7 @@ async def prepare(emulator: Emulator, report: Report) -> None:
     emulator.readiness.block("start", "images are being built")
     await _build(emulator, runtimes, report)
     for runtime in runtimes:
-        emulator.pool.warm(runtime, NETWORK_MODE)
+        emulator.pool.warm(runtime, ZEROTRUST)
     emulator.readiness.clear("start")
 
 
@@ -186,14 +222,15 @@ def build_missing(
     settings: Settings,
     report: Report,
     stop: threading.Event | None = None,
+    others: Iterable[str] = (),
 ) -> None:
-    """Build what running programs of `runtimes` takes.
+    """Build what running programs of `runtimes` takes, and `others`, which are no languages.
 
     Raises:
         BuildFailed: a step failed.
         BuildCancelled: `stop` was set.
     """
-    steps = images.plan(runtimes)
+    steps = images.plan(runtimes, others)
     missing = [step.name for step in steps if not step.present]
     if missing:
         report(f"Building {len(missing)} of {len(steps)} images: {', '.join(missing)}")

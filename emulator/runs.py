@@ -10,6 +10,7 @@ from emulator.jobs import EMULATOR_ENDED, Job, Jobs, JobStatus
 from emulator.limits import Slots
 from emulator.results import STATUS, result
 from emulator.sandbox.execution import Executor
+from emulator.sandbox.origin import Origin
 from emulator.sandbox.program import NEVER_STARTED, Outcome, Program
 from emulator.stop import Stopped
 from emulator.store.documents import Document
@@ -37,7 +38,7 @@ class Runs:
             await self._jobs.room()
             outcome = await self._executor.run(
                 program,
-                party=job.owner,
+                origin=Origin(job.id, job.owner),
                 stop=job.stop,
                 started=lambda: self._jobs.start(job),
                 patient=patient,

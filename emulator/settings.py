@@ -3,13 +3,17 @@
 Precedence: command line, environment (`UNSANDBOX_EMULATOR_<NAME>`), default.
 """
 
+import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 ENV_PREFIX = "UNSANDBOX_EMULATOR_"
+
+_HOST_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.IGNORECASE)
 
 
 class SettingError(ValueError):
@@ -46,6 +50,17 @@ def _switch(text: str) -> bool:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.replace(",", " ").split() if name)
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    return tuple(str(ipaddress.IPv4Address(name)) for name in _names(text))
+
+
+def _destinations(text: str) -> tuple[str, ...]:
+    for name in _names(text):
+        if _HOST_NAME.fullmatch(name) is None:
+            ipaddress.IPv4Network(name)
+    return _names(text)
 
 
 def _choice(*allowed: str) -> Callable[[str], str]:
@@ -221,6 +236,20 @@ SETTINGS: tuple[Setting, ...] = (
         "N",
     ),
     Setting(
+        "egress_allow",
+        _destinations,
+        _fixed(()),
+        "addresses, networks and host names that semitrusted programs may reach, though private",
+        "NAMES",
+    ),
+    Setting(
+        "egress_dns",
+        _addresses,
+        _fixed(()),
+        "name servers that the egress proxy asks; empty means those of the engine",
+        "ADDRS",
+    ),
+    Setting(
         "fault_header",
         _switch,
         _fixed(True),
@@ -280,6 +309,8 @@ class Settings:
     pending_jobs: int
     pending_memory: int
     journal_size: int
+    egress_allow: tuple[str, ...]
+    egress_dns: tuple[str, ...]
     fault_header: bool
     extra_ca: Path | None
     check_responses: str

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, closing, suppress
 from emulator.accounts import DEFAULT_ACCOUNT, Account
 from emulator.app import serving_all
 from emulator.emulator import Emulator
+from emulator.gateway import proxy
 from emulator.gateway.authority import CERTIFICATE_FILE
 from emulator.life import build_missing, chosen_runtimes, housekeeping, open_engine, opened, prepare
 from emulator.listeners import Addresses, bound
@@ -105,12 +106,12 @@ def signed_curl(api: str, account: Account) -> str:
 
 
 def build_runtimes(settings: Settings, options: argparse.Namespace) -> int:
-    """Build the images of some languages, or of all that are available."""
+    """Build the images of some languages, or of all that are available, and the proxy's."""
     catalogue = Catalogue.load(RUNTIMES)
     runtimes = chosen_runtimes(catalogue, tuple(options.names))
     with closing(open_engine("build", 2)) as engine:
         images = Images(engine.client, catalogue, settings.extra_ca)
-        build_missing(engine, images, runtimes, settings, say)
+        build_missing(engine, images, runtimes, settings, say, others=[proxy.NAME])
     return 0
 
 

@@ -24,9 +24,9 @@ ABOVE_THE_PARTS = (
 )
 JOBS = ("jobs", "results", "runs")
 FORBIDDEN = {
-    "emulator/sandbox": (*ABOVE_THE_PARTS, "store", "emulator", "auth", *JOBS),
-    "emulator/store": (*ABOVE_THE_PARTS, "sandbox", "emulator", "auth", *JOBS),
     "emulator/gateway": (*ABOVE_THE_PARTS, "store", "emulator", "auth", *JOBS),
+    "emulator/sandbox": (*ABOVE_THE_PARTS, "gateway", "store", "emulator", "auth", *JOBS),
+    "emulator/store": (*ABOVE_THE_PARTS, "sandbox", "emulator", "auth", *JOBS),
     "emulator/api": ("app", "ca", "exec", "cli", "doctor", "keys", "life", "up", "control"),
     "emulator/control": ("app", "ca", "exec", "cli", "doctor", "keys", "life", "up", "api"),
 }

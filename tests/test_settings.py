@@ -17,6 +17,10 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_default() -> None:
         ("PORT", "eighty", "invalid literal"),
         ("PORT", "70000", "must be from 0 to 65535"),
         ("STRICT", "perhaps", "must be true or false"),
+        ("EGRESS_ALLOW", "10.0.0.5/8", "has host bits set"),
+        ("EGRESS_ALLOW", "10.0.0.0/8, a name!", "Expected 4 octets"),
+        ("EGRESS_ALLOW", "fd00::/8", "Expected 4 octets"),
+        ("EGRESS_DNS", "resolver", "Expected 4 octets"),
         ("ISOLATION", "none", "must be one of reuse, container"),
         ("LOG_LEVEL", "loud", "must be one of debug"),
     ],
@@ -45,3 +49,8 @@ def test_every_default_is_a_value_that_its_own_row_accepts() -> None:
 def test_names_are_split_at_commas_and_blanks() -> None:
     settings = Settings.load({"languages": "python, bash c"}, {})
     assert settings.languages == ("python", "bash", "c")
+
+
+def test_what_may_be_reached_is_networks_addresses_and_names() -> None:
+    settings = Settings.load({"egress_allow": "10.0.0.0/8 192.168.1.1,db.internal"}, {})
+    assert settings.egress_allow == ("10.0.0.0/8", "192.168.1.1", "db.internal")

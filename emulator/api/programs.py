@@ -9,13 +9,13 @@ from emulator.accounts import Account
 from emulator.api.call import Json
 from emulator.errors import (
     BadRequest,
-    NotImplementedYet,
     RuntimeUnavailable,
     TierRequired,
     UnknownLanguage,
 )
 from emulator.nearest import did_you_mean
 from emulator.sandbox.engine_faults import EngineFault
+from emulator.sandbox.network import ZEROTRUST
 from emulator.sandbox.program import InputFile, Program
 from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.sandbox.shebang import interpreter_names
@@ -46,7 +46,7 @@ def program(
         ApiError: the account or this version lacks what is asked.
     """
     values: dict[str, Any] = dict(fields)
-    network_mode = values.get("network_mode", "zerotrust")
+    network_mode = values.get("network_mode", ZEROTRUST)
     _check_features(network_mode, account)
     _check_runtime(runtime)
     return Program(
@@ -72,10 +72,8 @@ def _source(runtime: Runtime, code: str) -> str:
 
 
 def _check_features(network_mode: str, account: Account) -> None:
-    if network_mode != "zerotrust":
-        if account.is_free:
-            raise TierRequired(f"network_mode: the free tier has zerotrust, not {network_mode}")
-        raise NotImplementedYet(f"network_mode: {network_mode} is not in this version")
+    if network_mode != ZEROTRUST and account.is_free:
+        raise TierRequired(f"network_mode: the free tier has zerotrust, not {network_mode}")
 
 
 def _check_runtime(runtime: Runtime) -> None:

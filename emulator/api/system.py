@@ -5,9 +5,10 @@ import os
 from emulator.api.call import Call, Reply
 from emulator.emulator import Emulator
 from emulator.errors import NotImplementedYet, Unavailable
+from emulator.sandbox.network import SEMITRUSTED, ZEROTRUST
 from emulator.sandbox.pool import Figures
 
-NETWORK_MODES = ("zerotrust", "semitrusted")
+NETWORK_MODES = (ZEROTRUST, SEMITRUSTED)
 
 
 async def get_health(_emulator: Emulator, _call: Call) -> Reply:
@@ -50,7 +51,7 @@ async def get_cluster(emulator: Emulator, _call: Call) -> Reply:
             "available": figures.available,
             "spawning": figures.spawning,
             "total_containers": figures.total,
-            "network_mode": "zerotrust_only",
+            "network_mode": "hybrid",
             "network_breakdown": {
                 mode: _breakdown(emulator.pool.figures(mode)) for mode in NETWORK_MODES
             },

@@ -57,6 +57,21 @@ async def clear_journal(emulator: Emulator, _request: Request) -> Response:
     return _answer({"status": "cleared"})
 
 
+async def read_connections(emulator: Emulator, request: Request) -> Response:
+    """What sandboxes connected to, the newest first; the parameters are fields to match."""
+    query = request.query_params
+    entries = emulator.journal.connections(
+        _whole(query.get("limit", str(DEFAULT_ENTRIES)), "limit"),
+        **{name: query.get(name) for name in ("account", "job_id", "sandbox", "way", "outcome")},
+    )
+    return _answer({"connections": entries, "count": len(entries)})
+
+
+async def clear_connections(emulator: Emulator, _request: Request) -> Response:
+    emulator.journal.clear_connections()
+    return _answer({"status": "cleared"})
+
+
 async def read_clock(emulator: Emulator, _request: Request) -> Response:
     return _answer(_clock(emulator))
 
@@ -134,6 +149,8 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/_emulator/ca.pem", read_certificate),
     ("GET", "/_emulator/requests", read_journal),
     ("DELETE", "/_emulator/requests", clear_journal),
+    ("GET", "/_emulator/connections", read_connections),
+    ("DELETE", "/_emulator/connections", clear_connections),
     ("GET", "/_emulator/clock", read_clock),
     ("POST", "/_emulator/clock", advance_clock),
     ("GET", "/_emulator/faults", list_faults),

@@ -1,12 +1,13 @@
 """Docker as the control plane: create, start, kill, remove, list. No request goes through it."""
 
 import asyncio
+import logging
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import docker
@@ -16,6 +17,8 @@ from docker.types import LogConfig
 
 from emulator.sandbox.attach import take_over
 from emulator.sandbox.limits import Limits
+
+logger = logging.getLogger(__name__)
 
 LABEL = "com.unsandbox.emulator"
 """Every container carries it; its value is the instance that owns the container."""
@@ -36,13 +39,16 @@ class EngineError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """All that varies between execution containers; nothing here comes from a request."""
+    """All that varies between containers; nothing here comes from a request.
+
+    `options` are of the engine's host configuration, over those that every container gets.
+    """
 
     image: str
     agent_volume: str
     runtime: str
-    network_mode: str
     limits: Limits
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,23 @@ class Engine:
             )
         )
         await asyncio.gather(*(self.remove(item["Id"]) for item in found))
+        await self._call(self._remove_networks_and_volumes)
         return len(found)
+
+    # --- networks and volumes --------------------------------------------------------------
+
+    async def create_network(self, name: str) -> tuple[str, ...]:
+        """A network of this instance's own that leads outside, if it is not there; its ranges."""
+        return await self._call(lambda: self._create_network(name))
+
+    async def create_volume(self, name: str) -> None:
+        """A volume of this instance's own; one that is there already is fine."""
+        labels = {LABEL: self.instance}
+        await self._call(lambda: self._api.create_volume(name, labels=labels))
+
+    async def remove_networks_and_volumes(self) -> None:
+        """Remove those of this instance, once its containers are gone."""
+        await self._call(self._remove_networks_and_volumes)
 
     async def _call(self, function: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
@@ -115,6 +137,34 @@ class Engine:
             return await loop.run_in_executor(self._threads, function)
         except _ENGINE_FAULTS as error:
             raise EngineError(str(error)) from error
+
+    def _create_network(self, name: str) -> tuple[str, ...]:
+        if not self._api.networks(names=[name]):
+            self._api.create_network(
+                name,
+                driver="bridge",
+                labels={LABEL: self.instance},
+                options={"com.docker.network.bridge.enable_icc": "false"},
+            )
+        found = self._api.inspect_network(name)
+        return tuple(pool["Subnet"] for pool in found["IPAM"]["Config"])
+
+    def _remove_networks_and_volumes(self) -> None:
+        ours = {"label": f"{LABEL}={self.instance}"}
+        for network in self._api.networks(filters=ours):
+            with self._unless_in_use(network["Name"]):
+                self._api.remove_network(network["Id"])
+        for volume in self._api.volumes(filters=ours)["Volumes"] or ():
+            with self._unless_in_use(volume["Name"]):
+                self._api.remove_volume(volume["Name"])
+
+    @contextmanager
+    def _unless_in_use(self, name: str) -> Iterator[None]:
+        """What others have got hold of stays until the next start."""
+        try:
+            yield
+        except APIError as error:
+            logger.warning("%s is not removed: %s", name, error.explanation)
 
     def _start(self, spec: ContainerSpec) -> Started:
         """The name is ours, so that it can be removed even when no answer tells its id."""
@@ -138,7 +188,7 @@ class Engine:
             command=[],
             user="0:0",
             working_dir="/",
-            hostname="sandbox",
+            hostname=None if "network_mode" in spec.options else "sandbox",
             stdin_open=True,
             labels={LABEL: self.instance, f"{LABEL}.runtime": spec.runtime},
             environment={},
@@ -148,26 +198,27 @@ class Engine:
 
     def _host_config(self, spec: ContainerSpec) -> Any:  # noqa: ANN401 - docker's own dict
         limits = spec.limits
-        return self._api.create_host_config(
-            binds={spec.agent_volume: {"bind": AGENT_MOUNT, "mode": "ro"}},
-            network_mode="none",
-            read_only=True,
-            cap_drop=["ALL"],
-            cap_add=AGENT_CAPABILITIES,
-            security_opt=["no-new-privileges"],
-            log_config=LogConfig(type=LogConfig.types.NONE),
-            tmpfs=limits.tmpfs,
-            sysctls=limits.sysctls,
-            pids_limit=limits.pids,
-            cpu_period=limits.cpu_period,
-            cpu_quota=limits.cpu_quota,
-            mem_limit=limits.memory_bytes,
-            memswap_limit=limits.memory_bytes,
-            oom_score_adj=500,
-            init=False,
-            ipc_mode="private",
-            restart_policy={"Name": "no"},
-        )
+        usual: dict[str, object] = {
+            "binds": {spec.agent_volume: {"bind": AGENT_MOUNT, "mode": "ro"}},
+            "network_mode": "none",
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "cap_add": AGENT_CAPABILITIES,
+            "security_opt": ["no-new-privileges"],
+            "log_config": LogConfig(type=LogConfig.types.NONE),
+            "tmpfs": limits.tmpfs,
+            "sysctls": limits.sysctls,
+            "pids_limit": limits.pids,
+            "cpu_period": limits.cpu_period,
+            "cpu_quota": limits.cpu_quota,
+            "mem_limit": limits.memory_bytes,
+            "memswap_limit": limits.memory_bytes,
+            "oom_score_adj": 500,
+            "init": False,
+            "ipc_mode": "private",
+            "restart_policy": {"Name": "no"},
+        }
+        return self._api.create_host_config(**{**usual, **spec.options})
 
     def _attach(self, container_id: str) -> tuple[socket.socket, bytes]:
         params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}

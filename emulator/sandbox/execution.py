@@ -5,7 +5,7 @@ import errno
 import logging
 import resource
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -29,6 +29,8 @@ from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.engine_faults import faulty
 from emulator.sandbox.frames import WINDOW
 from emulator.sandbox.limits import Budget, Limits
+from emulator.sandbox.network import Network, overlaid
+from emulator.sandbox.origin import Origin
 from emulator.sandbox.pool import Pool, Sandbox, StartFailed
 from emulator.sandbox.program import (
     CANCELLED,
@@ -72,6 +74,7 @@ class Executor:
         self,
         pool: Pool,
         engine: Engine,
+        networks: Mapping[str, Network],
         budget: Budget,
         clock: Clock,
         queue_seconds: int,
@@ -80,6 +83,7 @@ class Executor:
         self._pool = pool
         self._compiles = compiles
         self._engine = engine
+        self._networks = networks
         self._budget = budget
         self._usual = Limits.for_vcpu(1, budget.total)
         self._clock = clock
@@ -89,7 +93,7 @@ class Executor:
         self,
         program: Program,
         *,
-        party: str,
+        origin: Origin,
         stop: Stop,
         started: Callable[[], None],
         patient: bool = False,
@@ -98,24 +102,27 @@ class Executor:
 
         Args:
             program: what to run.
-            party: whose it is; parties that wait for the machine are served in turn.
+            origin: whose it is, and the connections that it makes; accounts that wait for the
+                machine are served in turn.
             stop: ends the program and whatever it waits for; what it made so far is the outcome.
             started: called once the program has its container.
             patient: whether it waits for its turn as long as that takes.
 
         Raises:
             NoCapacity: no container was free in time.
+            Unavailable: its network cannot be had now.
             SandboxFailed: the container, its agent or the engine went away.
         """
         seconds = None if patient else self._queue_seconds
         try:
             async with (
-                self._admitted(program, party, stop, seconds) as sandbox,
+                self._admitted(program, origin, stop, seconds) as sandbox,
                 faulty(sandbox, program.fault, self._engine, self._clock),
             ):
                 stop.check()
                 started()
-                run = _Run(sandbox, program, self._clock, stop, self._compiles)
+                environment = self._networks[program.network_mode].environment
+                run = _Run(sandbox, program, environment, self._clock, stop, self._compiles)
                 return await run.outcome()
         except Stopped:
             return NEVER_STARTED
@@ -127,16 +134,18 @@ class Executor:
 
     @asynccontextmanager
     async def _admitted(
-        self, program: Program, party: str, stop: Stop, seconds: int | None
+        self, program: Program, origin: Origin, stop: Stop, seconds: int | None
     ) -> AsyncIterator[Sandbox]:
         """Memory for the run, then a container; waiting for them does not count as its time."""
         limits = Limits.for_vcpu(program.vcpu, self._budget.total)
+        async with stop.heeded(self._clock, None):
+            await self._networks[program.network_mode].require()
         async with AsyncExitStack() as stack:
             try:
                 async with stop.heeded(self._clock, seconds):
                     if program.fault is not None:
                         await self._clock.sleep(program.fault.slow_start)
-                    promise = self._budget.promise(limits.memory_bytes, party)
+                    promise = self._budget.promise(limits.memory_bytes, origin.account)
                     await stack.enter_async_context(promise)
                     sandbox = await stack.enter_async_context(
                         self._pool.lease(program.runtime, program.network_mode)
@@ -148,6 +157,8 @@ class Executor:
             if limits != self._usual:
                 sandbox.resized = True
                 await self._engine.resize(sandbox.container_id, limits)
+            if sandbox.relay is not None:
+                stack.enter_context(sandbox.relay.serving(origin))
             yield sandbox
 
 
@@ -155,13 +166,23 @@ class _Run:
     """The steps of one program in one sandbox."""
 
     def __init__(
-        self, sandbox: Sandbox, program: Program, clock: Clock, stop: Stop, compiles: CompileCache
+        self,
+        sandbox: Sandbox,
+        program: Program,
+        environment: Mapping[str, str],
+        clock: Clock,
+        stop: Stop,
+        compiles: CompileCache,
     ) -> None:
         self._compiles = compiles
         self._compiled = False
         self._agent = sandbox.agent
         self._uid = sandbox.user
         self._program = program
+        self._environment = {
+            **program.runtime.environment,
+            **overlaid(environment, program.env),
+        }
         self._clock = clock
         self._stop = stop
         self._deadline = clock.monotonic() + program.ttl
@@ -284,7 +305,7 @@ class _Run:
         return self._agent.spawn(
             Spawn(
                 argv=command,
-                env={**self._program.runtime.environment, **self._program.env},
+                env=self._environment,
                 cwd=INPUT_DIRECTORY,
                 uid=self._uid,
                 gid=self._uid,

@@ -105,11 +105,13 @@ class Images:
             *(step.reference for target in targets for step in _with_parents(target)),
         }
 
-    def plan(self, runtimes: Iterable[Runtime]) -> list[Step]:
-        """What running programs of `runtimes` takes, parents before what is built on them."""
-        return plan(
-            self._client, [self.agent_volume, *(self.image(runtime.name) for runtime in runtimes)]
-        )
+    def plan(self, runtimes: Iterable[Runtime], others: Iterable[str] = ()) -> list[Step]:
+        """What running programs of `runtimes` takes, parents before what is built on them.
+
+        `others` are folders of `runtimes/` that are no languages.
+        """
+        names = [*(runtime.name for runtime in runtimes), *others]
+        return plan(self._client, [self.agent_volume, *map(self.image, names)])
 
 
 def plan(client: docker.DockerClient, targets: Iterable[Target]) -> list[Step]:

@@ -199,6 +199,10 @@ class Stream(Channel[None]):
     def write_eof(self) -> None:
         self.send_eof()
 
+    async def finished(self) -> None:
+        """Returns when both directions have ended and the other side has got everything."""
+        await self.outcome()
+
     def result(self, payload: bytes) -> None:
         if payload:
             raise FrameError("CLOSE carries nothing")

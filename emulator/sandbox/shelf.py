@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from emulator.sandbox.agent import Agent
+from emulator.sandbox.relay import Relay
 from emulator.sandbox.runtimes import Runtime
 
 
@@ -20,6 +21,7 @@ class Sandbox:
     runtime: str
     network_mode: str
     agent: Agent
+    relay: Relay | None = None
     uid: int | None = None
     runs: int = 0
     resized: bool = False

@@ -1,7 +1,8 @@
 """How a container for the pool is started, greeted, made clean and removed."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 
 from emulator.clock import Clock
 from emulator.sandbox.agent import Agent
@@ -9,6 +10,7 @@ from emulator.sandbox.attach import attach
 from emulator.sandbox.engine import ContainerSpec, Engine
 from emulator.sandbox.images import Images
 from emulator.sandbox.limits import Limits
+from emulator.sandbox.network import Network
 from emulator.sandbox.pool import Sandbox, Unfit
 from emulator.sandbox.runtimes import Runtime
 
@@ -22,36 +24,45 @@ CLEAN_SECONDS = 0.2
 class Starter:
     """Starts sandboxes of these limits, and makes used ones as they were."""
 
-    def __init__(self, engine: Engine, images: Images, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        images: Images,
+        limits: Limits,
+        clock: Clock,
+        networks: Mapping[str, Network],
+    ) -> None:
         self._engine = engine
         self._images = images
         self._limits = limits
         self._clock = clock
+        self._networks = networks
         self._mounts = tuple(limits.tmpfs)
 
     async def start(self, runtime: Runtime, network_mode: str) -> Sandbox:
-        """A container whose agent has answered.
+        """A container whose agent has answered, with its ways out.
 
         Raises:
             EngineError: the engine did not start it.
             AgentError: what runs in it does not answer as an agent should.
         """
-        started = await self._engine.start(
+        network = self._networks[network_mode]
+        container_id, agent = await started(
+            self._engine,
             ContainerSpec(
                 image=self._images.image(runtime.name).reference,
                 agent_volume=self._images.agent_volume.reference,
                 runtime=runtime.name,
-                network_mode=network_mode,
                 limits=self._limits,
-            )
+                options=await network.options(runtime),
+            ),
         )
         try:
-            agent = await attach(started.socket, started.early)
-            await _greet(agent)
+            relay = await network.join(container_id, agent)
         except BaseException:
-            await asyncio.shield(self._engine.remove(started.container_id))
+            await asyncio.shield(self._end(container_id, agent))
             raise
-        return Sandbox(started.container_id, runtime.name, network_mode, agent)
+        return Sandbox(container_id, runtime.name, network_mode, agent, relay)
 
     async def renew(self, sandbox: Sandbox) -> None:
         """Leave nothing of a run: processes, files, IPC objects, connections, another size.
@@ -76,8 +87,39 @@ class Starter:
 
     async def remove(self, sandbox: Sandbox) -> None:
         """End the conversation and the container."""
-        sandbox.agent.close()
-        await self._engine.remove(sandbox.container_id)
+        await self._end(sandbox.container_id, sandbox.agent)
+
+    async def _end(self, container_id: str, agent: Agent) -> None:
+        agent.close()
+        await self._engine.remove(container_id)
+
+
+async def started(engine: Engine, spec: ContainerSpec) -> tuple[str, Agent]:
+    """The id of a new container, and its agent, which has answered.
+
+    Raises:
+        EngineError: the engine did not start it.
+        AgentError: what runs in it does not answer as an agent should.
+    """
+    begun = await engine.start(spec)
+    try:
+        agent = await attach(begun.socket, begun.early)
+        await _greet(agent)
+    except BaseException:
+        await asyncio.shield(engine.remove(begun.container_id))
+        raise
+    return begun.container_id, agent
+
+
+@asynccontextmanager
+async def passing(engine: Engine, spec: ContainerSpec) -> AsyncIterator[Agent]:
+    """A container for one piece of the emulator's own work, removed after the block."""
+    container_id, agent = await started(engine, spec)
+    try:
+        yield agent
+    finally:
+        agent.close()
+        await asyncio.shield(engine.remove(container_id))
 
 
 async def _greet(agent: Agent) -> None:

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 import uvloop
 
 from emulator.clock import Clock
-from emulator.life import NETWORK_MODE
 from emulator.sandbox.agent import Spawn
 from emulator.sandbox.kinds import Process
 from emulator.sandbox.limits import Limits, machine_memory
+from emulator.sandbox.network import ZEROTRUST, Zerotrust
 from emulator.sandbox.runtimes import Runtime
 from emulator.sandbox.starting import Starter
 from emulator.sandbox.users import FIRST_UID
@@ -83,8 +83,10 @@ async def _through_agent(
 @asynccontextmanager
 async def _process(bench: Bench, runtime: Runtime, command: list[str]) -> AsyncIterator[Process]:
     """`command` in a sandbox as runs have it, started."""
-    starter = Starter(bench.engine, bench.images, Limits.for_vcpu(1, machine_memory()), Clock())
-    sandbox = await starter.start(runtime, NETWORK_MODE)
+    limits = Limits.for_vcpu(1, machine_memory())
+    networks = {ZEROTRUST: Zerotrust()}
+    starter = Starter(bench.engine, bench.images, limits, Clock(), networks)
+    sandbox = await starter.start(runtime, ZEROTRUST)
     try:
         process = sandbox.agent.spawn(
             Spawn(argv=command, env=runtime.environment, uid=FIRST_UID, gid=FIRST_UID, stdin=True)

@@ -322,12 +322,6 @@ def test_a_language_that_cannot_run_here_is_a_503_with_the_reason(client: Client
     assert (response.status_code, response.json()["code"]) == (503, "RUNTIME_UNAVAILABLE")
 
 
-def test_semitrusted_is_a_clear_501(client: Client) -> None:
-    body = {"language": "bash", "code": "x", "network": "semitrusted"}
-    response = client.post("/execute", body)
-    assert (response.status_code, response.json()["code"]) == (501, "NOT_IMPLEMENTED")
-
-
 def test_the_one_slot_key_gets_a_429_for_its_second_execution(client: Client) -> None:
     one = client.as_account(test_account("one slot"))
     with ThreadPoolExecutor() as threads:

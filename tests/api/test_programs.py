@@ -2,7 +2,7 @@ import pytest
 
 from emulator.accounts import DEFAULT_ACCOUNT
 from emulator.api.programs import environment, input_files, program
-from emulator.errors import BadRequest, NotImplementedYet, TierRequired
+from emulator.errors import BadRequest, TierRequired
 from emulator.paths import RUNTIMES
 from emulator.sandbox.runtimes import Catalogue
 from tests.client import test_account
@@ -106,8 +106,7 @@ def test_an_environment_that_no_process_can_have_is_refused(
 
 def test_what_this_version_lacks_is_told_and_the_free_tier_lacks_it_for_good() -> None:
     fields: dict[str, object] = {"network_mode": "semitrusted"}
-    with pytest.raises(NotImplementedYet, match="network_mode: semitrusted"):
-        program(RUNTIME, "", fields, DEFAULT_ACCOUNT)
+    assert program(RUNTIME, "", fields, DEFAULT_ACCOUNT).network_mode == "semitrusted"
     with pytest.raises(TierRequired, match="network_mode: the free tier"):
         program(RUNTIME, "", fields, test_account("free"))
 

@@ -85,7 +85,7 @@ class ScriptedSandboxes(Starter):
     """A starter whose containers are none; what it does after runs is the product's own."""
 
     def __init__(self, clock: Clock, script: Script | None = None) -> None:
-        super().__init__(cast("Engine", None), cast("Images", None), Limits(), clock)
+        super().__init__(cast("Engine", None), cast("Images", None), Limits(), clock, {})
         self.script = script or Script()
         self.alive: dict[str, Sandbox] = {}
         self.most = 0

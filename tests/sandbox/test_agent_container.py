@@ -12,9 +12,10 @@ import docker
 import pytest
 
 from emulator.paths import RUNTIMES
-from emulator.sandbox.agent import Agent, AgentLost, Collected, FileRefused, Spawn
+from emulator.sandbox.agent import Agent, AgentLost, Collected, FileRefused, Spawn, Stream
 from emulator.sandbox.frames import WINDOW
 from emulator.sandbox.images import Images, build, plan
+from emulator.sandbox.kinds import ACCEPTED_MAX
 from emulator.sandbox.runtimes import Catalogue
 from tests.sandbox.agent_container import GID, UID, Container, contained_agent, running_container
 from tests.sandbox.agent_process import scenario
@@ -328,6 +329,40 @@ async def test_what_cannot_be_cleaned_is_told(client: docker.DockerClient, image
         report = await agent.clean(["/etc"])
     assert not report.spotless
     assert report.mounts[0].entries > 10
+
+
+@scenario
+async def test_cleaning_keeps_listeners_and_drops_who_waits_there(
+    client: docker.DockerClient, image: str
+) -> None:
+    """What one run left in the queue is not taken for a connection of the next."""
+    crowd = """
+import socket, time
+kept = [socket.create_connection(("127.0.0.1", 3128)) for _ in range(ACCEPTED_MAX + 6)]
+for each in kept: each.send(b"old")
+print("made", flush=True)
+time.sleep(1000)
+""".replace("ACCEPTED_MAX", str(ACCEPTED_MAX))
+    one = "import socket; socket.create_connection(('127.0.0.1', 3128)).send(b'new')"
+    async with sandbox(client, image) as agent:
+        listener = await agent.listen(3128)
+        taken: asyncio.Queue[Stream] = asyncio.Queue()
+
+        async def take() -> None:
+            async for stream in listener:
+                taken.put_nowait(stream)
+
+        taking = asyncio.create_task(take())
+        process = agent.spawn(program(["python3", "-c", crowd]))
+        assert (await anext(process.output()))[1] == b"made\n"
+        process.close()
+        report = await agent.clean([])
+        assert (report.spotless, taken.qsize()) == (True, ACCEPTED_MAX)
+        while not taken.empty():
+            taken.get_nowait()
+        assert (await python(agent, one)).exit.status == 0
+        assert await (await taken.get()).read() == b"new"
+        taking.cancel()
 
 
 @scenario

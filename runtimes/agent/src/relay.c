@@ -356,11 +356,23 @@ void open_listen(struct agent *agent, uint32_t id, const struct request *request
 
 /* --- for CLEAN --------------------------------------------------------------------------- */
 
+/* Whoever made them is dead, and what comes next is not to be taken for it. */
+static void drop_waiting(const struct listener *listener)
+{
+    int fd;
+    while ((fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+        close(fd);
+}
+
 void relays_close(struct agent *agent)
 {
-    for (unsigned at = 0; at < agent->channel_count; at++)
-        if (agent->channels[at]->ops == &relay_ops)
-            channel_finish(agent, agent->channels[at], FRAME_CLOSE, (struct slice){0});
+    for (unsigned at = 0; at < agent->channel_count; at++) {
+        struct channel *channel = agent->channels[at];
+        if (channel->ops == &relay_ops)
+            channel_finish(agent, channel, FRAME_CLOSE, (struct slice){0});
+        else if (channel->ops == &listener_ops)
+            drop_waiting(channel->state);
+    }
     channels_sweep(agent);
 }
 
