@@ -72,12 +72,12 @@ class Starter:
             EngineError: it has another size and cannot be given its own back.
             AgentError: the agent is gone.
         """
-        began = self._clock.monotonic()
+        began, report = self._clock.monotonic(), None
         with suppress(TimeoutError):
             async with self._clock.timeout(CLEAN_SECONDS):
                 sandbox.agent.close_channels()
                 report = await sandbox.agent.clean(self._mounts)
-        if self._clock.monotonic() - began >= CLEAN_SECONDS:
+        if report is None or self._clock.monotonic() - began >= CLEAN_SECONDS:
             raise Unfit(f"it was not clean after {CLEAN_SECONDS} seconds")
         if not report.spotless or len(report.mounts) != len(self._mounts):
             raise Unfit(f"something was left: {report}")

@@ -85,6 +85,7 @@ def test_every_run_ends_as_it_did_and_nothing_leaks(
     monkeypatch.setattr(execution, "GRACE_SECONDS", 2)
     with ThreadPoolExecutor(RUNS) as threads:
         answers = [threads.submit(send, own_server, number) for number in range(RUNS)]
+        eventually(lambda: sum(answer.done() for answer in answers) >= AT_ONCE)
         eventually(lambda: figures(own_server).allocated >= AT_ONCE // 2)
         MISHAPS[name](own_server, proxy)
         responses = [answer.result(120) for answer in answers]
