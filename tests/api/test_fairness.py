@@ -19,7 +19,7 @@ ONE_AT_A_TIME = {"languages": "bash", "pool_size": "1", "memory_budget": "2048"}
 def submit_many(server: Server, count: int) -> list[str]:
     """Jobs of the default account that each run for a moment, in order."""
     client = Client(server.api)
-    job_ids = [submit(client, "true") for _ in range(count)]
+    job_ids = [submit(client, "sleep 0.3") for _ in range(count)]
     client.close()
     return job_ids
 

@@ -275,7 +275,7 @@ def test_a_run_leaves_no_trace_for_the_next(client: Client) -> None:
 def test_runs_at_the_same_time_do_not_see_each_other(client: Client) -> None:
     with ThreadPoolExecutor() as threads:
         other = Client(client.base)
-        staying = threads.submit(other.execute, "python", TRACES, env={"STAY": "2"})
+        staying = threads.submit(other.execute, "python", TRACES, env={"STAY": "6"})
         time.sleep(1)
         found = [client.execute("python", SEARCH)["stdout"] for _ in range(2)]
         assert not staying.done()
