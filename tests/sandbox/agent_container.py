@@ -10,6 +10,7 @@ from docker.types import LogConfig
 
 from emulator.sandbox.agent import Agent
 from emulator.sandbox.attach import attach, take_over
+from emulator.sandbox.limits import Limits
 from tests.sandbox.agent_process import built
 
 LABEL = "com.unsandbox.emulator.test-agent"
@@ -47,6 +48,7 @@ def _create(client: docker.DockerClient, image: str, options: dict[str, Any]) ->
         "security_opt": ["no-new-privileges"],
         "log_config": LogConfig(type=LogConfig.types.NONE),
         "tmpfs": {"/tmp": "rw,exec,nosuid,nodev,size=64m,mode=1777"},
+        "sysctls": Limits().sysctls,
         "pids_limit": 512,
         "mem_limit": 256 << 20,
         "memswap_limit": 256 << 20,
