@@ -9,7 +9,7 @@ from pathlib import Path
 
 from emulator.clock import Clock
 from emulator.gateway.carry import Carriage, SocketEnd, Traffic
-from emulator.sandbox.agent import Stream
+from emulator.sandbox.agent import AgentError, Stream
 from emulator.sandbox.origin import Connection, Origin, Record
 
 NAMES = ("api.unsandbox.com", "unsandbox.com")
@@ -48,6 +48,9 @@ class Inner:
         try:
             await carriage.run()
             outcome = "done"
+        except AgentError:
+            outcome = "broken off"  # by the program, or with its run
+            raise
         finally:
             self._record(
                 Connection(
