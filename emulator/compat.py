@@ -40,7 +40,7 @@ _ECHO_ESCAPES = {
 _ECHO_ESCAPE = re.compile(rb"\\[ntrbf\\]")
 
 _ECHO_BYTES = 131_072
-"""The shell gets such a body within one argument, and Linux takes no longer one (MAX_ARG_STRLEN)."""
+"""The shell gets such a body within one argument; Linux takes no longer one (MAX_ARG_STRLEN)."""
 
 
 def canonical_body(operation_id: str, body: object, exchange: Exchange) -> object:

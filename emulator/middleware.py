@@ -69,9 +69,10 @@ class RequestRecord:
 
 
 class HostGuard:
-    """Refuses foreign `Host` and `Origin`: the default keys are public, so a web page that a
+    """Refuses foreign `Host` and `Origin`.
 
-    developer has open must not be able to run code here, by rebinding a name or by a plain form.
+    The default keys are public, so a web page that a developer has open must not be able to run
+    code here, by rebinding a name or by a plain form.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
