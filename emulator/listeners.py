@@ -66,6 +66,12 @@ def address(listener: socket.socket, scheme: str = "http") -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
+def _place(listener: socket.socket) -> str:
+    """What a socket is bound to, in words; it may be a Unix socket."""
+    name = listener.getsockname()
+    return name if isinstance(name, str) else f"{name[0]} port {name[1]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Listeners:
     """The bound sockets of an emulator: the API, the API over TLS, the admin surface."""
@@ -103,7 +109,15 @@ def bound(settings: Settings) -> Iterator[Listeners]:
 async def serving(
     app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[None]:
-    """Serve `app` on `listener` for the block; ends when running requests have, or their grace."""
+    """Serve `app` on `listener` for the block; ends when running requests have, or their grace.
+
+    Raises:
+        SettingError: another socket came to listen there since `listener` was bound.
+    """
+    try:
+        listener.listen()
+    except OSError as error:
+        raise SettingError(f"cannot listen on {_place(listener)}: {error.strerror}") from None
     config = uvicorn.Config(
         app,
         http=_Http,
@@ -112,6 +126,7 @@ async def serving(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ssl_context_factory=None if tls is None else lambda *_: tls,
     )

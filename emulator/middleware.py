@@ -69,9 +69,10 @@ class RequestRecord:
 
 
 class HostGuard:
-    """Refuses foreign `Host` and `Origin`: the default keys are public, so a web page that a
+    """Refuses foreign `Host` and `Origin`.
 
-    developer has open must not be able to run code here, by rebinding a name or by a plain form.
+    The default keys are public, so a web page that a developer has open must not be able to run
+    code here, by rebinding a name or by a plain form.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
@@ -90,13 +91,13 @@ class HostGuard:
         await self.app(scope, receive, send)
 
     def _check(self, headers: Headers) -> None:
-        if _hostname(headers.get("host", "")) not in self.hosts:
+        if _hostname("//" + headers.get("host", "")) not in self.hosts:
             raise MisdirectedRequest(
                 "This host name is not served here; "
                 "the setting allowed_hosts (--allowed-hosts) adds names"
             )
         origin = headers.get("origin")
-        if origin is not None and (urlsplit(origin).hostname or "") not in self.hosts:
+        if origin is not None and _hostname(origin) not in self.hosts:
             raise ForeignOrigin("Requests from pages of other origins are refused")
 
 
@@ -113,9 +114,9 @@ async def refuse(scope: Scope, receive: Receive, send: Send, answer: Answer) -> 
         await response(scope, receive, send)
 
 
-def _hostname(host: str) -> str:
-    """The name in a Host header, without its port; "" when it is malformed."""
+def _hostname(url: str) -> str:
+    """The host's name in a URL, without its port; "" when there is none or it is malformed."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return urlsplit(url).hostname or ""
     except ValueError:
         return ""

@@ -45,6 +45,11 @@ def test_clients_that_know_a_list_of_jobs_as_an_object_are_told_by_their_name() 
         assert not wants_jobs_object(headers, exchange())
 
 
+def test_a_body_that_no_shell_can_have_signed_is_not_looked_through_for_escapes() -> None:
+    assert [*signed_bodies("POST", b"\\n" + b"a" * 100_000)]
+    assert [*signed_bodies("POST", b"\\n" + b"a" * 131_072)] == []
+
+
 @given(st.lists(st.sampled_from(["\\n", "\\t", "\\\\", "\\r", '\\"', "a", "{", " "]), min_size=1))
 def test_escapes_are_expanded_as_the_posix_shell_does(parts: list[str]) -> None:
     text = "".join(parts) + "\\n"

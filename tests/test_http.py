@@ -75,7 +75,7 @@ def test_our_own_names_are_served(server: Server, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://localhost.evil.example"]
+    "origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://["]
 )
 def test_a_page_of_another_origin_is_refused(server: Server, origin: str) -> None:
     response = httpx.get(f"{server.api}/health", headers={"Origin": origin})

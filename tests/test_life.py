@@ -159,7 +159,7 @@ def test_the_end_of_an_emulator_ends_what_runs(tmp_path: Path, engine: docker.Do
 
 _SENDER = """
 import sys
-from tests.client import Client, test_account
+from tests.client import Client
 Client(sys.argv[1]).send("POST", "/execute", sys.argv[2].encode())
 """
 

@@ -1,5 +1,6 @@
 """The API over TLS: the same as without, for clients that trust the local authority alone."""
 
+import asyncio
 import http.client
 import socket
 import ssl
@@ -12,10 +13,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import requests
+from starlette.types import Receive, Scope, Send
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from emulator.gateway.authority import SERVED_NAMES
+from emulator.listeners import bind, serving
+from emulator.settings import SettingError
 from tests.client import Client
 from tests.server import Server, running, settings
 
@@ -50,6 +54,20 @@ def test_both_schemes_give_the_same_answers(server: Server, secure: httpx.Client
         assert encrypted.status_code == plain.status_code
         assert encrypted.json().keys() == plain.json().keys()
     assert "strict-transport-security" not in secure.get("/health").headers
+
+
+def test_an_address_that_is_taken_meanwhile_is_told_in_words() -> None:
+    async def nothing(_scope: Scope, _receive: Receive, _send: Send) -> None: ...
+
+    async def serve_twice() -> None:
+        with bind("127.0.0.1", 0) as first, bind(*first.getsockname()) as second:
+            async with asyncio.timeout(30), serving(nothing, first), serving(nothing, second):
+                pass
+
+    with pytest.raises(
+        SettingError, match=r"cannot listen on 127\.0\.0\.1 port \d+: Address already"
+    ):
+        asyncio.run(serve_twice())
 
 
 def test_a_program_runs_over_tls(server: Server, trust: ssl.SSLContext) -> None:

@@ -24,7 +24,7 @@ from emulator.errors import (
     PayloadTooLarge,
 )
 from emulator.exchange import Exchange
-from emulator.faults import FAULT_HEADER, Struck, parse_header, strike
+from emulator.faults import FAULT_HEADER, Answer, Struck, parse_header, strike
 from emulator.spec import Operation, check
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,11 @@ class Dispatcher:
         if not self._emulator.settings.fault_header:
             exchange.notes.append(f"faults: {FAULT_HEADER} is ignored, fault_header is off")
             return
-        await strike(parse_header("; ".join(asked)), "header", exchange, self._emulator.clock)
+        try:
+            fault = parse_header("; ".join(asked))
+        except BadRequest as error:  # no operation's contract has this answer
+            raise Struck(Answer(error.status, error.body(), error.headers)) from None
+        await strike(fault, "header", exchange, self._emulator.clock)
 
     def _body(
         self, operation: Operation, headers: Headers, raw: bytes, exchange: Exchange

@@ -11,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from emulator.emulator import Emulator
 from emulator.errors import ApiError, BadRequest, InvalidJson, MethodNotAllowed, NotFound
+from emulator.faults import Answer
+from emulator.middleware import refuse
 
 DEFAULT_ENTRIES = 100
 Endpoint = Callable[[Emulator, Request], Awaitable[Response]]
@@ -139,7 +141,7 @@ def _whole(text: str, name: str) -> int:
 async def _json(request: Request) -> dict[str, Any]:
     try:
         return msgspec.json.decode(await request.body(), type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidJson(f"The body is not a JSON object: {error}") from None
 
 
@@ -171,13 +173,18 @@ class ControlPath:
         self._endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
         try:
-            response = await self._pick(request.method)(self._emulator, request)
+            response = await self._respond(scope, receive)
         except ApiError as error:
-            response = _answer(error.body(), error.status)
-            response.headers.update(error.headers)
-        await response(scope, receive, send)
+            await refuse(scope, receive, send, Answer(error.status, error.body(), error.headers))
+        else:
+            await response(scope, receive, send)
+
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+        if scope["type"] == "websocket":
+            raise NotFound("The admin surface has no WebSockets")
+        request = Request(scope, receive)
+        return await self._pick(request.method)(self._emulator, request)
 
     def _pick(self, method: str) -> Endpoint:
         endpoint = self._endpoints.get("GET" if method == "HEAD" else method)

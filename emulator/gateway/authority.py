@@ -111,7 +111,7 @@ class Authority:
     def server_context(self, names: Sequence[str]) -> ssl.SSLContext:
         """For a listener that answers to `names`: host names, wildcards, addresses.
 
-        Its certificate is in memory alone and lasts 30 days; after half of them there is another.
+        Its certificate is kept in memory and lasts 30 days; after half of them there is another.
         """
         current = self._context(names)
         renewal = self._now() + _LEAF_RENEWAL

@@ -73,7 +73,10 @@ class Database:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = directory / "emulator.sqlite3"
         self.path.touch(mode=0o600)
-        self.engine: Engine = create_engine(f"sqlite:///{self.path}")
+        self.engine: Engine = create_engine(
+            f"sqlite:///{self.path}",
+            hide_parameters=True,  # errors are logged, and what programs print may be secret
+        )
         event.listen(self.engine, "connect", _prepare_connection)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._hurry = threading.Event()
@@ -102,6 +105,7 @@ class Database:
         Somebody waits for what is `urgent`: it is written at once, with all that is queued.
         """
         item = _Item(write, weight)
+        item.written.set_running_or_notify_cancel()  # who gives up waiting takes nothing back
         self._queue.put(item)
         if urgent:
             self._hurry.set()

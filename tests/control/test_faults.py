@@ -394,6 +394,11 @@ def test_a_bad_header_is_a_400_that_names_field_and_rule(
     assert response.json()["details"].startswith(message)
 
 
+def test_a_bad_header_is_a_400_on_operations_that_have_none(server: Server) -> None:
+    response = httpx.get(f"{server.api}/health", headers={HEADER: "status=200"})
+    assert (response.status_code, response.json()["code"]) == (400, "INVALID_REQUEST")
+
+
 def test_rules_are_listed_bounded_and_cleared(faults: httpx.Client, client: Client) -> None:
     ids = [rule(faults, status=503, operation="getHealth")["id"] for _ in range(MAX_RULES)]
     response = faults.post("/faults", json={"status": 503})

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from tests.client import Client
 from tests.server import Server, running, settings
@@ -48,7 +50,17 @@ def test_a_bad_filter_is_a_400_that_names_it(admin: httpx.Client, query: str) ->
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b"[]", b'{"advance":"1"}', b'{"advance":true}', b'{"advance":-1}', b"{"]
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"advance":"1"}',
+        b'{"advance":true}',
+        b'{"advance":-1}',
+        b"{",
+        b'"\xff"',
+    ],
 )
 def test_a_bad_step_of_the_clock_is_a_400(admin: httpx.Client, body: bytes) -> None:
     assert admin.post("/_emulator/clock", content=body).status_code == 400
@@ -59,6 +71,16 @@ def test_unknown_paths_and_methods_are_told_in_the_envelope(admin: httpx.Client)
     assert admin.get("/").json()["code"] == "NOT_FOUND"
     response = admin.put("/_emulator/clock")
     assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+
+
+def test_a_websocket_is_refused_in_the_envelope(server: Server) -> None:
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        connect(server.admin.replace("http", "ws") + "/_emulator/ready"),
+    ):
+        pass
+    assert refused.value.response.status_code == 404
+    assert b"NOT_FOUND" in refused.value.response.body
 
 
 def test_the_admin_surface_has_no_api_and_serves_loopback_names_only(admin: httpx.Client) -> None:

@@ -37,6 +37,23 @@ def test_a_write_that_fails_does_not_take_its_batch_along(tmp_path: Path) -> Non
     assert failures == [False, False, True, False]
 
 
+def test_a_write_that_nobody_waits_for_any_more_is_done_all_the_same(tmp_path: Path) -> None:
+    with Database(tmp_path) as database:
+        abandoned = database.submit(put("abandoned"))
+        assert not abandoned.cancel()
+        database.submit(put("next"), urgent=True).result(timeout=10)
+        with database.engine.connect() as connection:
+            assert len(connection.execute(select(properties)).all()) == 2
+
+
+def test_what_was_to_be_written_is_in_no_message(tmp_path: Path) -> None:
+    with Database(tmp_path) as database:
+        database.submit(put("s3cret"))
+        failure = database.submit(put("s3cret"), urgent=True).exception(timeout=10)
+    assert failure is not None
+    assert "s3cret" not in str(failure)
+
+
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with Database(tmp_path) as database, database.engine.begin() as connection:
         connection.execute(text("PRAGMA user_version = 99"))
