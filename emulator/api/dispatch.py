@@ -73,11 +73,13 @@ class Dispatcher:
         operation, path = self._emulator.spec.match(exchange.method, scope["raw_path"])
         exchange.operation = operation
         headers = Headers(scope=scope)
+        if operation.public:
+            await self._strike(headers, exchange)  # before a stranger's body is held for a delay
         raw = b"" if scope["type"] == "websocket" else await _read(receive, headers)
         exchange.body_bytes = len(raw)
         if not operation.public:
             self._admit(scope, headers, raw, exchange)
-        await self._strike(headers, exchange)
+            await self._strike(headers, exchange)
         handler = HANDLERS.get(operation.id)
         if handler is None:
             raise NotImplementedYet(f"{operation.method} {operation.path} is not in this version")

@@ -1,6 +1,7 @@
 """Jobs on disk, within a budget: what was accepted, and for a while what became of it."""
 
 import sys
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,9 +31,10 @@ _UPSERT = _UPSERT.on_conflict_do_update(
 )
 _OLDEST = (
     select(jobs.c.job_id, jobs.c.bytes)
-    .where(jobs.c.completed_at.is_not(None))
+    .where(jobs.c.completed_at.is_not(None), jobs.c.owner == bindparam("of"))
     .order_by(jobs.c.completed_at)
 )
+_TOTALS = select(jobs.c.owner, func.sum(jobs.c.bytes)).group_by(jobs.c.owner)
 _DROP = delete(jobs).where(jobs.c.job_id == bindparam("dropped"))
 
 
@@ -135,20 +137,41 @@ class JobStore:
         self._estimate = connection.execute(select(func.sum(jobs.c.bytes))).scalar_one() or 0
 
     def _trim(self, connection: Connection) -> None:
-        """Drop the oldest results until the rest is well within the budget."""
+        """Drop results until the rest is well within the budget: the oldest of who holds most."""
         self._count(connection)
-        over = self._estimate - int(self._budget * _KEPT)
         if self._estimate <= self._budget:
             return
-        dropped = []
-        for job_id, size in connection.execute(_OLDEST):
-            if over <= 0:
-                break
-            over -= size
-            dropped.append({"dropped": job_id})
+        totals: dict[str, int] = dict(connection.execute(_TOTALS).all())
+        share = fair_share(totals.values(), int(self._budget * _KEPT))
+        dropped = [
+            {"dropped": job_id}
+            for owner, total in totals.items()
+            for job_id in _oldest(connection, owner, total - share)
+        ]
         if dropped:
             connection.execute(_DROP, dropped)
         self._count(connection)
+
+
+def _oldest(connection: Connection, owner: str, over: int) -> Iterator[str]:
+    """An account's oldest results, until they are `over` bytes together."""
+    for job_id, size in connection.execute(_OLDEST, {"of": owner}):
+        if over <= 0:
+            return
+        over -= size
+        yield job_id
+
+
+def fair_share(totals: Iterable[int], budget: int) -> int:
+    """The most that each may keep, so that all is within `budget`: who holds less loses nothing."""
+    ordered = sorted(totals)
+    left = budget
+    for smaller, total in enumerate(ordered):
+        share = left // (len(ordered) - smaller)
+        if total > share:
+            return share
+        left -= total
+    return budget
 
 
 def _record(row: Any, result: Document) -> JobRecord:  # noqa: ANN401 - a row of _SUMMARY

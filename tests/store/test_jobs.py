@@ -10,7 +10,7 @@ import pytest
 
 from emulator.store.database import Database
 from emulator.store.documents import pack, unpack
-from emulator.store.jobs import JobRecord, JobStore
+from emulator.store.jobs import JobRecord, JobStore, fair_share
 
 MIB = 1024 * 1024
 OWNER = "unsb-pk-test-0000-0000-0001"
@@ -26,9 +26,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield made
 
 
-def ended(number: int, stdout: str = "") -> JobRecord:
+def ended(number: int, stdout: str = "", owner: str = OWNER) -> JobRecord:
     result: dict[str, object] = {"success": True, "stdout": stdout, "stderr": "", "exit_code": 0}
-    return JobRecord(f"job-{number}", OWNER, KNOWN, number, "completed", number, number, result)
+    return JobRecord(f"job-{number}", owner, KNOWN, number, "completed", number, number, result)
 
 
 def noise(size: int) -> str:
@@ -76,6 +76,25 @@ def test_many_small_jobs_stay_within_the_budget_too(tmp_path: Path, database: Da
     assert size_of(tmp_path) < 2 * MIB + SLACK
     assert store.get("job-4999", OWNER, 0) is not None
     assert store.get("job-0", OWNER, 0) is None
+
+
+def test_who_stores_much_loses_its_own_results_and_nobody_else_s(database: Database) -> None:
+    store = JobStore(database, 16 * MIB)
+    other = "unsb-pk-test-0000-0000-0002"
+    for number in range(3):
+        store.save(ended(number, noise(MIB), other)).result()
+    for number in range(3, 40):
+        store.save(ended(number, noise(MIB))).result()
+    assert all(store.get(f"job-{number}", other, 0) for number in range(3))
+    assert store.get("job-3", OWNER, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("totals", "share"), [([], 12), ([4, 5], 12), ([2, 20, 30], 5), ([20, 2], 10), ([9, 9, 9], 4)]
+)
+def test_a_share_is_the_largest_that_fits(totals: list[int], share: int) -> None:
+    assert fair_share(totals, 12) == share
+    assert sum(min(total, share) for total in totals) <= 12
 
 
 def test_a_result_larger_than_the_whole_budget_keeps_what_is_short(database: Database) -> None:
