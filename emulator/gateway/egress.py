@@ -9,11 +9,12 @@ import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from itertools import count
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from emulator.clock import Clock
 from emulator.errors import Unavailable
@@ -25,6 +26,7 @@ from emulator.sandbox.agent import AgentError, Stream
 from emulator.sandbox.build_log import BuildCancelled
 from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.images import BuildFailed, Images, Progress, build
+from emulator.sandbox.limits import Budget
 from emulator.sandbox.origin import Connection, Origin, Record
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,8 @@ PROBE_SECONDS = 5.0
 
 CONNECTIONS = 240
 """At the same time, of all sandboxes together: an agent has 256 channels."""
+SHARE = 120
+"""Of them, what one account may have: a few sandboxes can ask for all and keep them."""
 TURN_SECONDS = 30.0
 """How long a connection waits for its turn, or for a proxy that is being started again."""
 
@@ -86,7 +90,8 @@ class Egress:
         self._proxy: Proxy | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._turn: asyncio.Future[Proxy] | None = None
-        self._slots = asyncio.Semaphore(CONNECTIONS)
+        self._slots = Budget(CONNECTIONS)
+        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._numbers = count(1)
         self._known: OrderedDict[int, _Carried] = OrderedDict()
         self._closing = threading.Event()
@@ -105,16 +110,16 @@ class Egress:
 
     async def carry(self, stream: Stream, origin: Origin, sandbox: str) -> None:
         """Carry one connection of a sandbox; what cannot be carried is answered 503."""
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._slots.acquire()
-        except TimeoutError:
-            await _answer_unavailable(stream, "too many connections at the same time")
-            return
-        try:
+        share = self._shares.setdefault(origin.account, asyncio.Semaphore(SHARE))
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(TURN_SECONDS):
+                    await stack.enter_async_context(share)
+                    await stack.enter_async_context(self._slots.promise(1, origin.account))
+            except TimeoutError:
+                await _answer_unavailable(stream, "too many connections at the same time")
+                return
             await self._carry(stream, origin, sandbox)
-        finally:
-            self._slots.release()
 
     async def _carry(self, stream: Stream, origin: Origin, sandbox: str) -> None:
         number = next(self._numbers)

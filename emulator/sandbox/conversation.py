@@ -143,14 +143,11 @@ class Conversation:
         return await outcome_of(self._hello)
 
     async def ping(self) -> None:
-        """Returns when the agent has answered."""
+        """Returns when the agent has answered; who does not wait for that still gets the answer."""
         token = secrets.token_bytes(8)
+        self.send(Type.PING, 0, token)
         answer = self._pings[token] = asyncio.get_running_loop().create_future()
-        try:
-            self.send(Type.PING, 0, token)
-            await answer
-        finally:
-            self._pings.pop(token, None)
+        await answer
 
     def close(self) -> None:
         """Ends the conversation from this side."""

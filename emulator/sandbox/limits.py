@@ -59,11 +59,14 @@ class Limits:
         """System V shared memory lies in no mount and outlives its processes.
 
         A connection that waits for late packets (TIME_WAIT) would keep its port from the next run.
-        On loopback no packet is late.
+        On loopback no packet is late. What the kernel learns of a peer outlives the connections
+        to it, and anybody may list the peers.
         """
         return {
             "kernel.shmall": str(self.shm_bytes // _PAGE),
             "net.ipv4.tcp_max_tw_buckets": "0",
+            "net.ipv4.tcp_no_metrics_save": "1",
+            "net.ipv4.tcp_fastopen": "0",
         }
 
 

@@ -47,6 +47,9 @@ class Unfit(Exception):
     """A container cannot serve another run; the message says why."""
 
 
+_EXPECTED = (Unfit, AgentError, EngineError)
+
+
 class Sandboxes(Protocol):
     """Where containers come from and go to."""
 
@@ -207,9 +210,13 @@ class Pool:
         shelf.cleaning += self._reuse
         try:
             await self._renew(sandbox)
-        except (Unfit, AgentError, EngineError) as error:
-            level = logging.INFO if self._reuse else logging.DEBUG
-            logger.log(level, "container %s goes: %s", sandbox.container_id[:12], error)
+        except Exception as error:
+            # A fault of ours must not keep the place of a container that nobody gets any more.
+            if isinstance(error, _EXPECTED):
+                level = logging.INFO if self._reuse else logging.DEBUG
+                logger.log(level, "container %s goes: %s", sandbox.container_id[:12], error)
+            else:
+                logger.exception("container %s goes", sandbox.container_id[:12])
             shelf.allocated -= 1
             shelf.cleaning -= self._reuse
             self._fill_soon(shelf)

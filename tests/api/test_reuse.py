@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from docker.models.containers import Container
 
 from emulator import life
+from emulator.clock import Clock
 from emulator.sandbox import starting
 from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.limits import Limits
@@ -152,6 +154,59 @@ def test_a_container_that_is_not_clean_in_time_is_thrown_away(
     assert client.execute("bash", "ls /tmp")["stdout"].split() == ["artifacts", "code", "input"]
 
 
+def test_cleaning_that_the_loop_ends_before_the_clock_costs_no_place(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop counts milliseconds, the clock parts of them: the loop can be the first to end."""
+    renew = Starter.renew
+
+    class Hasty(Clock):
+        @asynccontextmanager
+        async def timeout(self, seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
+            async with super().timeout(seconds and seconds / 1000) as timeout:
+                yield timeout
+
+    async def hasty(self: Starter, sandbox: Sandbox) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(self, "_clock", Hasty())
+            await renew(self, sandbox)
+
+    container = container_id(server, "bash")
+    monkeypatch.setattr(Starter, "renew", hasty)
+    assert client.execute("bash", "touch /tmp/{1..20000}")["success"]
+    assert container_id(server, "bash") != container
+    assert client.execute("bash", "true")["success"]
+
+
+def test_a_fault_of_the_cleaning_costs_the_container_and_no_place(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = container_id(server, "bash")
+    with monkeypatch.context() as patched:
+        patched.setattr(Starter, "renew", None)
+        assert client.execute("bash", "true")["success"]
+        assert container_id(server, "bash") != container
+    assert client.execute("bash", "true")["success"]
+
+
+FLOW_LABEL = """
+import socket, struct
+label = struct.pack("!16sI", socket.inet_pton(socket.AF_INET6, "::1"), 0x12345)
+asked = label + struct.pack("=BBHHHI", 0, 255, 1, 60, 60, 0)
+socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).setsockopt(41, 32, asked)
+print(open("/proc/net/ip6_flowlabel").read())
+"""
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_flow_label_costs_the_container(client: Client, server: Server) -> None:
+    """It lingers after its socket, and anybody may list it."""
+    container = container_id(server, "python")
+    answer = client.execute("python", FLOW_LABEL)
+    assert "12345" in answer["stdout"], answer
+    assert container_id(server, "python") != container
+
+
 def test_a_container_serves_a_bounded_number_of_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,8 +230,8 @@ def test_nothing_runs_any_more_when_the_answer_leaves(
     renew, seen = Starter.renew, []
 
     async def look(self: Starter, sandbox: Sandbox) -> None:
-        there = server.emulator.engine.client.containers.get(sandbox.container_id)
-        seen.append(await asyncio.to_thread(lambda: there.top()["Processes"]))
+        api = server.emulator.engine.client.api
+        seen.append((await asyncio.to_thread(api.top, sandbox.container_id))["Processes"])
         await renew(self, sandbox)
 
     monkeypatch.setattr(Starter, "renew", look)

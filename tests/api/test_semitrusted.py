@@ -17,6 +17,7 @@ import httpx
 import pytest
 from docker.models.containers import Container
 
+from emulator.gateway import egress
 from emulator.paths import RUNTIMES
 from emulator.sandbox.images import Images
 from emulator.sandbox.runtimes import Catalogue
@@ -116,6 +117,48 @@ def semitrusted(client: Client, code: str, language: str = "python", **fields: A
     answer = client.execute(language, dedent(code), network_mode="semitrusted", **fields)
     assert (answer["stderr"], answer["exit_code"]) == ("", 0), answer
     return str(answer["stdout"])
+
+
+# --- whose connections they are ----------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("proxy")
+def test_a_connection_outwards_serves_one_request(client: Client) -> None:
+    """What one program makes a server say too much is not the answer to another's request."""
+    code = """
+        import requests
+        with requests.Session() as kept:
+            for _ in range(4): print(kept.get("http://outside.test/port").text)
+    """
+    assert len(set(semitrusted(client, code).split())) == 4
+
+
+@pytest.mark.usefixtures("proxy")
+def test_an_account_cannot_take_all_connections(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third one waits here, until one of the two that it may have has ended."""
+    assert 2 * egress.SHARE <= egress.CONNECTIONS
+    monkeypatch.setattr(egress, "SHARE", 2)
+    code = """
+        import socket
+        def connect():
+            made = socket.create_connection(("127.0.0.1", 3128))
+            made.sendall(b"CONNECT outside.test:7000 HTTP/1.1\\r\\n\\r\\n")
+            made.settimeout(2)
+            return made
+        kept = [connect(), connect()]
+        print([one.recv(12) for one in kept])
+        third = connect()
+        try: print(third.recv(12))
+        except TimeoutError: print("it waits")
+        kept[0].close()
+        third.settimeout(25)
+        print(third.recv(12))
+    """
+    answered = str(b"HTTP/1.1 200")
+    expected = [f"[{answered}, {answered}]", "it waits", answered]
+    assert semitrusted(client, code, ttl=60).splitlines() == expected
 
 
 # --- what is reached ---------------------------------------------------------------------------

@@ -52,6 +52,8 @@ class Web(BaseHTTPRequestHandler):
         path, _, size = self.path.partition("?")
         if path == "/big":
             self.pour(int(size))
+        elif path == "/port":
+            self.answer(str(self.client_address[1]).encode())
         elif path == "/headers":
             self.answer(json.dumps(dict(self.headers)).encode())
         else:

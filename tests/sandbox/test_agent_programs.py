@@ -260,3 +260,16 @@ async def test_collecting_needs_a_limit() -> None:
         process = agent.spawn(shell(":", output_limit=None))
         with pytest.raises(ValueError, match="limit"):
             await process.collect()
+
+
+@scenario
+async def test_a_ping_that_nobody_waits_for_any_more_costs_nothing() -> None:
+    """The answer comes all the same, and whoever has the agent by then is not to suffer."""
+    async with running_agent() as agent:
+        given_up = asyncio.create_task(agent.ping())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait({given_up})
+        await agent.ping()
+        await agent.ping()
+    assert given_up.cancelled()

@@ -15,12 +15,16 @@
 
 enum { MOUNTS_MAX = 16, REPORT_MAX = 1024, LINE_BYTES = 512 };
 
+/* Sockets on a list that cannot be read: more than there may be of the agent's own. */
+enum { UNKNOWN = 1 << 16 };
+
 /* What is in a mount: bytes, inodes (the root's included) and directory entries. */
 static void report_mount(struct tlv_writer *writer, const char *path)
 {
     struct statvfs found = {0};
     uint8_t bytes[24];
-    statvfs(path, &found);
+    if (statvfs(path, &found) < 0)
+        found = (struct statvfs){.f_blocks = 1, .f_frsize = 1};
     put_u64(bytes, (found.f_blocks - found.f_bfree) * found.f_frsize);
     put_u64(bytes + 8, found.f_files - found.f_ffree);
     put_u64(bytes + 16, count_entries(path));
@@ -42,7 +46,7 @@ static unsigned counted_sockets(const char *summary)
 {
     FILE *lines = fopen(summary, "re");
     if (!lines)
-        return 0;
+        return errno == ENOENT ? 0 : UNKNOWN;
     char line[LINE_BYTES];
     unsigned sum = 0;
     while (fgets(line, sizeof line, lines))
@@ -56,7 +60,7 @@ static unsigned listed_sockets(const char *list)
 {
     FILE *lines = fopen(list, "re");
     if (!lines)
-        return 0;
+        return errno == ENOENT ? 0 : UNKNOWN;
     char line[LINE_BYTES];
     unsigned count = 0;
     while (fgets(line, sizeof line, lines))
@@ -65,11 +69,13 @@ static unsigned listed_sockets(const char *list)
     return count > 0 ? count - 1 : 0;
 }
 
+/* Flow labels linger after the sockets that they were made with. */
 static unsigned sockets_left(const struct agent *agent)
 {
     unsigned own = listeners_count(agent);
     unsigned count = counted_sockets("/proc/net/sockstat") + counted_sockets("/proc/net/sockstat6") +
-                     listed_sockets("/proc/net/unix") + listed_sockets("/proc/net/packet");
+                     listed_sockets("/proc/net/unix") + listed_sockets("/proc/net/packet") +
+                     listed_sockets("/proc/net/ip6_flowlabel");
     return count > own ? count - own : 0;
 }
 

@@ -1,5 +1,6 @@
 #include "ipc.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/ipc.h>
@@ -53,12 +54,13 @@ static void remove_as(uid_t owner, int (*remove)(int), int id)
     stay_undumpable();
 }
 
-/* Goes over one list and removes what it names, or only counts it. */
+/* Goes over one list and removes what it names, or only counts it; one that cannot be read may
+ * hold something. */
 static unsigned go_over(unsigned kind, bool remove)
 {
     FILE *list = fopen(kinds[kind].list, "re");
     if (!list)
-        return 0;
+        return errno != ENOENT;
     char line[LINE_MAX_BYTES];
     unsigned count = 0;
     int id;

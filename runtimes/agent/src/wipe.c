@@ -1,6 +1,7 @@
 #include "wipe.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -105,7 +106,7 @@ unsigned count_entries(const char *path)
 {
     DIR *directory = open_directory(AT_FDCWD, path);
     if (!directory)
-        return 0;
+        return errno != ENOENT;
     unsigned count = 0;
     for (struct dirent *entry; (entry = readdir(directory));)
         count += !is_self(entry->d_name);
