@@ -211,7 +211,7 @@ SETTINGS: tuple[Setting, ...] = (
         "job_store",
         _within(16, 1 << 20),
         _fixed(512),
-        "MiB that the results of finished jobs may take on disk; the oldest of who holds most are dropped",
+        "MiB of disk for results of finished jobs; the oldest of who holds most are dropped",
         "MIB",
     ),
     Setting(
