@@ -46,9 +46,10 @@ class RateLimits:
         bucket = self._buckets.get(account)
         if bucket is None:
             bucket = self._buckets[account] = self._bucket(account)
-        item = RateItem("request", self._clock.now())
+        now = self._clock.now()
+        item = RateItem("request", now)
         refusal = None if bucket.put(item) else _refusal(bucket, item)
-        return self._allowance(account, bucket), refusal
+        return self._allowance(account, bucket, now), refusal
 
     def clear(self) -> None:
         """Forget every request that was counted."""
@@ -60,10 +61,11 @@ class RateLimits:
             rates.insert(0, Rate(account.burst, Duration.SECOND))
         return StateBucket(rates, TokenBucket(), clock=self._clock)
 
-    def _allowance(self, account: Account, bucket: StateBucket) -> Allowance:
+    def _allowance(self, account: Account, bucket: StateBucket, now: int) -> Allowance:
+        """As of `now`, in milliseconds: a moment later what was just used may be refilled."""
         minute = bucket.rates[-1:]
         state = tuple(bucket.store.read(bucket.algorithm, bucket.rates))[-1:]  # type: ignore[arg-type]
-        used = bucket.algorithm.consumed(minute, state, self._clock.now())
+        used = bucket.algorithm.consumed(minute, state, now)
         refilled = self._clock.time() + used * 60 / account.rate_per_minute
         remaining = max(0, account.rate_per_minute - used)
         return Allowance(account.rate_per_minute, remaining, math.ceil(refilled))

@@ -61,6 +61,17 @@ def test_the_minute_is_refilled_steadily() -> None:
     assert [limits.take(sender)[1] is None for _ in range(2)] == [True, False]
 
 
+def test_what_was_just_used_counts_however_soon_it_is_refilled() -> None:
+    class Ticking(Clock):
+        def now(self) -> int:
+            self.advance(0.001)
+            return super().now()
+
+    limits, sender = RateLimits(Ticking()), account()  # ten a millisecond
+    assert sender.rate_per_minute == 600_000
+    assert all(limits.take(sender)[0].remaining == 599_999 for _ in range(3))
+
+
 def test_accounts_do_not_share_a_bucket() -> None:
     limits = RateLimits(Clock())
     first, second = account("aaaa", rate_per_minute=1), account("bbbb", rate_per_minute=1)
