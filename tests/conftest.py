@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Iterator
 
 import httpx
@@ -9,6 +10,12 @@ from emulator.spec import Spec
 from tests.client import Client
 from tests.openapi.produced import Answer, documented, listed, produced
 from tests.server import Server, running, settings
+
+
+def pytest_configure() -> None:
+    """Shells start background jobs with these ignored, which programs under test would inherit."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
