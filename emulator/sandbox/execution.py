@@ -111,7 +111,7 @@ class Executor:
         Raises:
             NoCapacity: no container was free in time.
             Unavailable: its network cannot be had now.
-            SandboxFailed: the container, its agent or the engine went away.
+            SandboxFailed: the container, its agent or the engine went away, or none started.
         """
         seconds = None if patient else self._queue_seconds
         try:
@@ -126,7 +126,12 @@ class Executor:
                 return await run.outcome()
         except Stopped:
             return NEVER_STARTED
-        except (AgentError, EngineError, StartFailed) as error:
+        except StartFailed as error:
+            logger.warning("a run of %s did not start: %s", program.runtime.name, error)
+            raise SandboxFailed(
+                "No sandbox could be started for the program; running it again may work"
+            ) from error
+        except (AgentError, EngineError) as error:
             logger.warning("a run of %s failed: %s", program.runtime.name, error)
             raise SandboxFailed(
                 "The sandbox went away while the program ran; running it again may work"
