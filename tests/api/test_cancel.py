@@ -138,9 +138,12 @@ def test_cancelling_again_answers_the_same_again(own_server: Server, own_client:
     assert answers[0]["stdout"] == "once\n"
 
 
-def test_a_job_that_ended_by_itself_cannot_be_cancelled(own_client: Client) -> None:
+@pytest.mark.parametrize(("method", "suffix"), [("DELETE", ""), ("POST", "/cancel")])
+def test_a_job_that_ended_by_itself_cannot_be_cancelled(
+    own_client: Client, method: str, suffix: str
+) -> None:
     job_id = own_client.execute("bash", "echo whole")["job_id"]
-    response = own_client.send("DELETE", f"/jobs/{job_id}")
+    response = own_client.send(method, f"/jobs/{job_id}{suffix}")
     assert (response.status_code, response.json()["code"]) == (409, "JOB_ENDED")
     assert "completed" in response.json()["details"]
     job = job_of(own_client, job_id)
