@@ -11,35 +11,29 @@ from emulator.api.dispatch import Dispatcher
 from emulator.api.table import check_table
 from emulator.control.routes import control_routes
 from emulator.emulator import Emulator
-from emulator.gateway import inner
-from emulator.gateway.authority import served_names
+from emulator.gateway.authority import API_NAMES, served_names
 from emulator.injection import FaultInjection
 from emulator.listeners import Listeners, serving
-from emulator.middleware import API_HOSTS, LOOPBACK_HOSTS, HostGuard, RequestRecord
+from emulator.middleware import LOOPBACK_HOSTS, HostGuard, RequestRecord
 
 
 def api_app(emulator: Emulator) -> ASGIApp:
     """The API listener; raises SpecError when contract and handlers do not fit."""
     check_table(emulator.spec)
-    hosts = (*LOOPBACK_HOSTS, *API_HOSTS, *emulator.settings.allowed_hosts)
-    return chain(
-        middleware=[
-            Middleware(RequestRecord, journal=emulator.journal),
-            Middleware(HostGuard, hosts=hosts),
-            Middleware(
-                FaultInjection, rules=emulator.faults, spec=emulator.spec, clock=emulator.clock
-            ),
-        ],
-        app=Dispatcher(emulator),
-    )
+    return _api(emulator, (*LOOPBACK_HOSTS, *API_NAMES, *emulator.settings.allowed_hosts))
 
 
 def inner_app(emulator: Emulator) -> ASGIApp:
     """The inner listener: the API for programs in sandboxes, under its own names alone."""
+    return _api(emulator, API_NAMES)
+
+
+def _api(emulator: Emulator, hosts: Sequence[str]) -> ASGIApp:
+    """The API under these names."""
     return chain(
         middleware=[
             Middleware(RequestRecord, journal=emulator.journal),
-            Middleware(HostGuard, hosts=inner.NAMES),
+            Middleware(HostGuard, hosts=hosts),
             Middleware(
                 FaultInjection, rules=emulator.faults, spec=emulator.spec, clock=emulator.clock
             ),
@@ -82,6 +76,6 @@ async def serving_all(emulator: Emulator, listeners: Listeners) -> AsyncIterator
         await stack.enter_async_context(serving(api, listeners.api))
         await stack.enter_async_context(serving(api, listeners.tls, context))
         await stack.enter_async_context(serving(admin, listeners.admin))
-        inside = emulator.authority.server_context(inner.NAMES)
+        inside = emulator.authority.server_context(API_NAMES)
         await stack.enter_async_context(serving(inner_app(emulator), emulator.inner, inside))
         yield

@@ -20,7 +20,6 @@ from emulator.journal import Journal
 access = logging.getLogger("emulator.access")
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
-API_HOSTS = ("api.unsandbox.com", "unsandbox.com")
 _STATUS_MESSAGES = frozenset({"http.response.start", "websocket.http.response.start"})
 
 

@@ -11,8 +11,8 @@ from emulator.exec import foreground, names, namespace, trust
 from emulator.exec.home import mount_point
 from emulator.exec.relay import relaying_to
 from emulator.exec.tenancy import Found, emulator_in_use, lock_directory
+from emulator.gateway.authority import API_NAMES
 from emulator.keys import find_account
-from emulator.middleware import API_HOSTS
 from emulator.settings import SETTINGS, SettingError, Settings
 
 _NO_ROOT = """\
@@ -75,7 +75,7 @@ def _credentials(account: Account) -> dict[str, str]:
 def _without_proxy() -> dict[str, str]:
     """The API's names are reached directly, whatever proxy is set."""
     return {
-        name: ",".join(filter(None, [os.environ.get(name), *API_HOSTS]))
+        name: ",".join(filter(None, [os.environ.get(name), *API_NAMES]))
         for name in ("no_proxy", "NO_PROXY")
     }
 

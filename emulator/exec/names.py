@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from emulator.exec.namespace import Covers, mount_empty
-from emulator.middleware import API_HOSTS
+from emulator.gateway.authority import API_NAMES
 
 HOSTS = Path("/etc/hosts")
 _ORDER = Path("/etc/nsswitch.conf")
@@ -26,13 +26,13 @@ def lead_names_to(address: str, covers: Covers) -> None:
 def hosts(text: str, address: str) -> str:
     """A hosts file with the API's names at `address` and nowhere else."""
     kept = (_without_names(line) for line in text.splitlines())
-    return "\n".join([f"{address} {' '.join(API_HOSTS)}", *filter(None, kept)]) + "\n"
+    return "\n".join([f"{address} {' '.join(API_NAMES)}", *filter(None, kept)]) + "\n"
 
 
 def _without_names(line: str) -> str:
     entry, mark, comment = line.partition("#")
     address, *names = entry.split() or [""]
-    left = [name for name in names if name.lower() not in API_HOSTS]
+    left = [name for name in names if name.lower() not in API_NAMES]
     if len(left) == len(names):
         return line
     return " ".join([address, *left, mark + comment]).strip() if left else ""

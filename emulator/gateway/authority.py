@@ -29,9 +29,11 @@ from emulator.settings import SettingError, Settings
 CERTIFICATE_FILE = "ca.pem"
 KEY_FILE = "ca.key"
 
+API_NAMES = ("api.unsandbox.com", "unsandbox.com")
+"""The cloud's names: of the API, and of the portal, which has the same routes here."""
+
 SERVED_NAMES = (
-    "api.unsandbox.com",
-    "unsandbox.com",
+    *API_NAMES,
     "*.on.unsandbox.com",
     "localhost",
     "*.on.localhost",

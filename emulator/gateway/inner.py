@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emulator.clock import Clock
+from emulator.gateway.authority import API_NAMES
 from emulator.gateway.carry import Carriage, SocketEnd, Traffic
 from emulator.sandbox.agent import AgentError, Stream
 from emulator.sandbox.origin import Connection, Origin, Record
-
-NAMES = ("api.unsandbox.com", "unsandbox.com")
-"""What leads to it inside sandboxes."""
 
 PORT = 443
 WAY = "api"
@@ -57,7 +55,7 @@ class Inner:
                     origin=origin,
                     sandbox=sandbox,
                     way=WAY,
-                    destination=f"{NAMES[0]}:{PORT}",
+                    destination=f"{API_NAMES[0]}:{PORT}",
                     outcome=outcome,
                     sent=traffic.sent,
                     received=traffic.received,

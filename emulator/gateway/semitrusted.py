@@ -6,6 +6,7 @@ The container itself stays without network: both are ports of its loopback, wher
 from collections.abc import Mapping
 
 from emulator.gateway import inner, proxy, trust
+from emulator.gateway.authority import API_NAMES
 from emulator.gateway.egress import Egress
 from emulator.gateway.inner import Inner
 from emulator.gateway.trust import Trust
@@ -14,7 +15,7 @@ from emulator.sandbox.relay import Relay, Way
 from emulator.sandbox.runtimes import Runtime
 
 _PROXY = f"http://127.0.0.1:{proxy.PORT}"
-_DIRECT = ",".join(("localhost", "127.0.0.1", "::1", *inner.NAMES))
+_DIRECT = ",".join(("localhost", "127.0.0.1", "::1", *API_NAMES))
 _PROXIES = {
     "HTTP_PROXY": _PROXY,
     "HTTPS_PROXY": _PROXY,
@@ -51,7 +52,7 @@ class Semitrusted:
     async def options(self, runtime: Runtime) -> Mapping[str, object]:
         """Names that lead to the relay, and certificates; raises EngineError or AgentError."""
         return {
-            "extra_hosts": dict.fromkeys(inner.NAMES, "127.0.0.1"),
+            "extra_hosts": dict.fromkeys(API_NAMES, "127.0.0.1"),
             "mounts": [await self._trust.mount(runtime)],
         }
 

@@ -10,7 +10,6 @@ from functools import cache
 
 MIB = 1024 * 1024
 MEMORY_PER_VCPU = 2048 * MIB
-MAX_VCPU = 8
 _CPU_PERIOD = 100_000
 _PAGE = 4096
 """The smallest page there is: with larger ones the bound is wider, still far from the memory's."""
