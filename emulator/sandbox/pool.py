@@ -16,7 +16,7 @@ from emulator.clock import Clock
 from emulator.sandbox.agent import AgentError
 from emulator.sandbox.engine import EngineError
 from emulator.sandbox.runtimes import Runtime
-from emulator.sandbox.shelf import Figures, Sandbox, Shelf
+from emulator.sandbox.shelf import Figures, Sandbox, Shelf, Turn
 from emulator.sandbox.users import Users
 
 __all__ = ["Figures", "Policy", "Pool", "Sandbox", "StartFailed", "Unfit"]
@@ -178,7 +178,7 @@ class Pool:
                 if not self._reuse:
                     self._fill_soon(shelf)
                 return sandbox
-        turn: asyncio.Future[Sandbox] = asyncio.get_running_loop().create_future()
+        turn: Turn = asyncio.get_running_loop().create_future()
         shelf.waiting.append(turn)
         self._fill()
         try:
@@ -312,16 +312,16 @@ class Pool:
 
     def _begin(self, shelf: Shelf) -> None:
         shelf.starting += 1
-        self._spawn(self._add(shelf))
+        self._spawn(self._add(shelf, frozenset(shelf.waiting)))
 
-    async def _add(self, shelf: Shelf) -> None:
+    async def _add(self, shelf: Shelf, asked: frozenset[Turn]) -> None:
         sandbox = None
         try:
             async with self._starts:
                 if not self._closed.is_set():
                     sandbox = await self._sandboxes.start(shelf.runtime, shelf.network_mode)
         except (EngineError, AgentError) as error:
-            self._start_failed(shelf, error)
+            self._start_failed(shelf, asked, error)
         finally:
             shelf.starting -= 1
         if sandbox is not None:
@@ -331,11 +331,14 @@ class Pool:
             self._shelve(shelf, sandbox)
         self._fill()
 
-    def _start_failed(self, shelf: Shelf, error: Exception) -> None:
-        """Who waits longest is told; the floor is tried again later, another run at once."""
+    def _start_failed(self, shelf: Shelf, asked: frozenset[Turn], error: Exception) -> None:
+        """Who waited longest when it began is told; the floor is tried again later.
+
+        Another run is tried for at once: what failed before it came says nothing about it.
+        """
         logger.warning("cannot start a container for %s: %s", shelf.runtime.name, error)
         shelf.trouble = f"{shelf.runtime.name}: no container starts: {error}"
-        turn = shelf.first_waiting()
+        turn = shelf.first_of(asked)
         if turn is not None:
             turn.set_exception(StartFailed(str(error)))
         if not shelf.resting:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from emulator.sandbox.agent import Agent
@@ -48,6 +49,10 @@ class Figures:
         return self.allocated + self.available
 
 
+Turn = asyncio.Future[Sandbox]
+"""What a run waits on that has no container yet."""
+
+
 @dataclass(eq=False, slots=True)
 class Shelf:
     """Containers that serve the same runs; the latest to come back is the first to go out again.
@@ -61,7 +66,7 @@ class Shelf:
     pinned: bool = False
     used: float = 0.0
     idle: deque[Sandbox] = field(default_factory=deque)
-    waiting: deque[asyncio.Future[Sandbox]] = field(default_factory=deque)
+    waiting: deque[Turn] = field(default_factory=deque)
     starting: int = 0
     allocated: int = 0
     cleaning: int = 0
@@ -95,10 +100,17 @@ class Shelf:
     def surplus(self) -> int:
         return len(self.idle) - self.floor
 
-    def first_waiting(self) -> asyncio.Future[Sandbox] | None:
+    def first_waiting(self) -> Turn | None:
         """Takes who waits longest out of the line."""
         while self.waiting:
             turn = self.waiting.popleft()
             if not turn.done():
                 return turn
         return None
+
+    def first_of(self, turns: Collection[Turn]) -> Turn | None:
+        """Takes the one of `turns` that waits longest out of the line."""
+        turn = next((turn for turn in self.waiting if turn in turns and not turn.done()), None)
+        if turn is not None:
+            self.waiting.remove(turn)
+        return turn

@@ -82,12 +82,16 @@ class ScriptedAgent:
 
 
 class ScriptedSandboxes(Starter):
-    """A starter whose containers are none; what it does after runs is the product's own."""
+    """A starter whose containers are none; what it does after runs is the product's own.
+
+    A start waits for `failing`, if there is one, and fails as it does.
+    """
 
     def __init__(self, clock: Clock, script: Script | None = None) -> None:
         super().__init__(cast("Engine", None), cast("Images", None), Limits(), clock, {})
         self.script = script or Script()
         self.alive: dict[str, Sandbox] = {}
+        self.failing: asyncio.Future[None] | None = None
         self.most = 0
         self._test_clock = clock
         self._ids = itertools.count()
@@ -95,6 +99,8 @@ class ScriptedSandboxes(Starter):
     async def start(self, runtime: Runtime, network_mode: str) -> Sandbox:
         container_id = f"{runtime.name}-{next(self._ids)}"
         await asyncio.sleep(0)
+        if self.failing is not None:
+            await asyncio.shield(self.failing)
         agent = ScriptedAgent(self.script, self._test_clock).agent
         await agent.hello()
         sandbox = Sandbox(container_id, runtime.name, network_mode, agent)

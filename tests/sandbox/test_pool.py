@@ -12,8 +12,9 @@ from emulator.clock import Clock
 from emulator.paths import RUNTIMES
 from emulator.sandbox import pool as pools
 from emulator.sandbox import starting
+from emulator.sandbox.engine import EngineError
 from emulator.sandbox.frames import Type
-from emulator.sandbox.pool import Figures, Policy, Pool
+from emulator.sandbox.pool import Figures, Policy, Pool, StartFailed
 from emulator.sandbox.runtimes import Catalogue
 from emulator.sandbox.users import FIRST_UID, LAST_UID, Users
 from tests.client import Client
@@ -182,6 +183,26 @@ async def test_an_agent_that_does_not_answer_costs_no_run(monkeypatch: pytest.Mo
     async with pooled(script=Script(deaf_to=frozenset({Type.PING}))) as (pool, sandboxes, _):
         assert await use(pool) == "bash-1"
         assert list(sandboxes.alive) == ["bash-1"]
+
+
+# --- failures ----------------------------------------------------------------------------------
+
+
+@scenario
+async def test_a_start_that_fails_fails_the_run_that_it_was_for_and_no_later_one() -> None:
+    async with pooled() as (pool, sandboxes, _):
+        sandboxes.failing = asyncio.get_running_loop().create_future()
+        first, gone = (asyncio.create_task(hold_other(pool)) for _ in range(2))
+        await until(lambda: pool.figures().spawning == 2)
+        gone.cancel()
+        later = asyncio.create_task(hold_other(pool))
+        await asyncio.sleep(0.01)
+        assert pool.figures().spawning == 2
+        sandboxes.failing.set_exception(EngineError("the engine is away"))
+        sandboxes.failing = None
+        with pytest.raises(StartFailed):
+            await first
+        assert await later == "python-3"
 
 
 # --- how many ----------------------------------------------------------------------------------
