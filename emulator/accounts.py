@@ -77,6 +77,8 @@ def _test_key(name: str, **behaviour: Any) -> Account:  # noqa: ANN401 - fields 
 
 TEST_ACCOUNTS: dict[str, Account] = {
     "default: generous limits": DEFAULT_ACCOUNT,
+    "second: another account like the default": _test_key("scnd"),
+    "third: one more": _test_key("thrd"),
     "free tier: 403 for what it lacks": _test_key("free", tier=FREE_TIER),
     "tiny rate limit: 429 after 3 requests a minute": _test_key("rate", rate_per_minute=3, burst=3),
     "one slot: 429 for a second execution at once": _test_key("slot", concurrency=1),

@@ -57,6 +57,19 @@ def test_layers_import_downwards_only(folder: str) -> None:
     assert wrong == set()
 
 
+def test_the_contract_suite_knows_nothing_of_the_emulator() -> None:
+    """And the emulator nothing of the suite, but how it explains signatures."""
+    names = {"contract": "emulator", "emulator": "contract"}
+    wrong = {
+        (str(module.relative_to(ROOT)), name)
+        for folder, other in names.items()
+        for module in modules(folder)
+        for name in imported(module)
+        if name.split(".")[0] == other and not name.startswith("contract.explain")
+    }
+    assert wrong == set()
+
+
 def test_no_language_is_named_in_the_program() -> None:
     """A language is a folder, never an `if`: `python` as a string would be one."""
     names = {folder.parent.name for folder in (ROOT / "runtimes").glob("*/runtime.toml")}

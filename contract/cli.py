@@ -1,0 +1,53 @@
+"""`unsandbox-contract`: a table of commands."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "run": "contract.run",
+}
+"""Commands by name, and the module of each: HELP, `arguments(parser)` and `main(args)`."""
+
+COULD_NOT_RUN = 2
+
+
+class Command(Protocol):
+    HELP: str
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def main(self, args: argparse.Namespace) -> int: ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="unsandbox-contract",
+        description="Tells whether a server keeps the unsandbox API's contract.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    try:
+        for name, module in COMMANDS.items():
+            command = cast("Command", importlib.import_module(module))
+            sub = commands.add_parser(name, help=command.HELP, description=command.HELP)
+            command.arguments(sub)
+            sub.set_defaults(main=command.main)
+    except ModuleNotFoundError as error:
+        print(
+            f"unsandbox-contract: {error.name} is not installed; the suite needs what "
+            "`pip install 'unsandbox-emulator[contract]'` brings (in a checkout: make venv-dev)",
+            file=sys.stderr,
+        )
+        return COULD_NOT_RUN
+    args = parser.parse_args(argv)
+    status: int = args.main(args)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

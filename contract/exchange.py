@@ -1,0 +1,72 @@
+"""One request and its answer, as bytes that went over the wire."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from contract.spec import Operation
+
+__all__ = ["Exchange", "Headers", "Request", "Response"]
+
+Headers = tuple[tuple[str, str], ...]
+
+
+def header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
+    """The first value of a header, whatever the case of its name."""
+    return next((value for key, value in headers if key.lower() == name.lower()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent: `target` is path and query, percent-encoded, exactly as on the wire.
+
+    `account` is the role whose key signed it. A `probe` should be refused: if the server let it
+    through, something could be created or charged.
+    """
+
+    method: str
+    target: str
+    headers: Headers = ()
+    body: bytes = b""
+    operation: Operation | None = None
+    account: str | None = None
+    probe: bool = False
+
+    def header(self, name: str) -> str | None:
+        return header(self.headers, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came; `seconds` is the time from the first byte sent to the last one received."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    seconds: float = 0.0
+
+    def header(self, name: str) -> str | None:
+        return header(self.headers, name)
+
+    @property
+    def media_type(self) -> str:
+        return (self.header("Content-Type") or "").split(";")[0].strip().lower()
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - any JSON
+        """The body, parsed; raises ValueError when it is no JSON in UTF-8."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request with its answer; `at` is when it was sent, in seconds since 1970."""
+
+    request: Request
+    response: Response
+    at: float

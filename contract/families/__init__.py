@@ -1,0 +1,1 @@
+"""The checks, a pytest module for each family; run by `unsandbox-contract run`."""

@@ -1,0 +1,39 @@
+"""What may come of a check, and the exceptions by which one says so.
+
+Exception
+ +- AssertionError
+ |   +- ContractBroken     the server answered what the contract does not allow
+ +- Skipped (pytest's, so that hypothesis lets it through)
+     +- Unsupported        the server says, as the contract allows, that it lacks an operation
+     +- NotRun             the run may not, or cannot, send what the check takes
+"""
+
+from enum import StrEnum
+
+from _pytest.outcomes import Skipped
+
+
+class Outcome(StrEnum):
+    """Ordered from the worst: several of one operation and check count as the worst of them."""
+
+    FAILED = "failed"
+    DEVIATION = "deviation"
+    NOT_RUN = "not run"
+    UNSUPPORTED = "unsupported"
+    PASSED = "passed"
+
+
+class ContractBroken(AssertionError):
+    """The server's answer breaks a rule; `check` names it."""
+
+    def __init__(self, check: str, message: str) -> None:
+        super().__init__(message)
+        self.check = check
+
+
+class Unsupported(Skipped):
+    """501 where the contract has it."""
+
+
+class NotRun(Skipped):
+    """A reason that lies with the run: its profile, its budget, an account that it lacks."""

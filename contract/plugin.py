@@ -1,0 +1,142 @@
+"""The pytest plugin: fixtures that speak to a target, and what comes of each check, kept.
+
+`pytest --contract-url http://127.0.0.1:8042 tests/` gives every test the fixture `api`; the
+families of this suite are pytest modules themselves (`contract/families`).
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from contract.options import OPTIONS
+
+if TYPE_CHECKING:
+    from contract.api import Api
+    from contract.campaign import Campaign
+    from contract.evidence import Result
+    from contract.outcomes import Outcome
+
+# Everything else of the suite is imported when a test asks for it: this module is loaded by every
+# pytest of an environment that the suite is installed in.
+
+OPERATIONS = "operations"
+SLOW = "slow_check"
+_CAMPAIGN = pytest.StashKey["Campaign"]()
+_FAMILIES = Path(__file__).parent / "families"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("contract", "unsandbox contract suite")
+    for option in OPTIONS:
+        keywords = {key: value for key, value in option.keywords.items() if key != "metavar"}
+        group.addoption(f"--contract-{option.name}", help=option.help, **keywords)
+    group.addoption("--contract-evidence", metavar="FILE", type=Path, help="where to keep events")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", f"{OPERATIONS}(*ids): the operations that a check is evidence for"
+    )
+    config.addinivalue_line("markers", f"{SLOW}: not part of a quick run")
+
+
+@pytest.fixture(scope="session")
+def campaign(request: pytest.FixtureRequest) -> "Iterator[Campaign]":
+    """The run that the options describe; see `contract.campaign`."""
+    from contract.campaign import opened  # noqa: PLC0415
+    from contract.target import resolve  # noqa: PLC0415
+
+    option = request.config.getoption
+    target = resolve(
+        option("--contract-target"), option("--contract-url"), option("--contract-targets")
+    )
+    with ExitStack() as stack:
+        made = stack.enter_context(
+            opened(
+                target,
+                profile=option("--contract-profile"),
+                quick=option("--contract-quick"),
+                strict=option("--contract-strict"),
+                spec=option("--contract-spec"),
+                evidence=option("--contract-evidence"),
+            )
+        )
+        request.config.stash[_CAMPAIGN] = made
+        stack.callback(request.config.stash.__delitem__, _CAMPAIGN)
+        yield made
+
+
+@pytest.fixture
+def api(campaign: "Campaign") -> "Api":
+    """The target as the main account sees it: `api.call("execute", json={...})`."""
+    campaign.wire.trail.clear()
+    return campaign.api
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    campaign = item.config.stash.get(_CAMPAIGN, None)
+    if campaign is not None and (report.when == "call" or not report.passed):
+        for result in _results(item, call, report, campaign):
+            campaign.evidence.add(result)
+    return report
+
+
+def _results(
+    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, campaign: "Campaign"
+) -> "Iterator[Result]":
+    from contract.evidence import Result, shown  # noqa: PLC0415
+    from contract.outcomes import Outcome  # noqa: PLC0415
+
+    outcome, message = _outcome(call, report)
+    failed = outcome is Outcome.FAILED
+    for operation in _operations(item) or ("",):
+        yield Result(
+            family=_family(item),
+            check=getattr(item, "originalname", item.name).removeprefix("test_").replace("_", " "),
+            operation=operation,
+            outcome=outcome,
+            message=message,
+            test=item.nodeid,
+            seconds=round(call.duration, 3),
+            trail=[shown(exchange) for exchange in campaign.wire.trail] if failed else (),
+        )
+
+
+def _outcome(call: pytest.CallInfo[None], report: pytest.TestReport) -> "tuple[Outcome, str]":
+    from contract.outcomes import Outcome, Unsupported  # noqa: PLC0415
+
+    if report.passed:
+        return Outcome.PASSED, ""
+    error: Any = call.excinfo.value if call.excinfo else None
+    if report.skipped:
+        return (Outcome.UNSUPPORTED if isinstance(error, Unsupported) else Outcome.NOT_RUN), str(
+            error
+        )
+    return Outcome.FAILED, str(error) or repr(error)
+
+
+def _operations(item: pytest.Item) -> tuple[str, ...]:
+    """Those of the mark, and the one that the test is parametrized with."""
+    named = tuple(name for mark in item.iter_markers(OPERATIONS) for name in mark.args)
+    callspec = getattr(item, "callspec", None)
+    given = callspec.params.get("operation_id") if callspec else None
+    return (*named, given) if given else named
+
+
+def _family(item: pytest.Item) -> str:
+    inside = item.path.is_relative_to(_FAMILIES)
+    return item.path.stem.removeprefix("test_").replace("_", " ") if inside else "own"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.config.getoption("--contract-quick") and item.get_closest_marker(SLOW):
+        from contract.outcomes import NotRun  # noqa: PLC0415
+
+        raise NotRun("it is slow, and a quick run leaves it out")

@@ -1,0 +1,212 @@
+"""`unsandbox-contract run`: the families against one target, in processes of their own."""
+
+import argparse
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from contract import evidence, options
+from contract.report import write
+from contract.report.matrix import Matrix
+from contract.report.terminal import summary
+from contract.spec import SPEC, Spec, SpecError
+from contract.target import REAL_OPT_IN, Target, TargetError, resolve
+
+KEPT, BROKEN, COULD_NOT_RUN = 0, 1, 2
+"""Exit statuses."""
+
+FAMILIES = Path(__file__).parent / "families"
+HELP = "tell whether a server keeps the contract"
+_PREFLIGHT_SECONDS = 10
+_POLL_SECONDS = 0.2
+
+
+class CouldNotRun(Exception):
+    """The run says nothing about the server; the message says what to do."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_to(parser)
+    parser.add_argument(
+        "--family",
+        action="append",
+        metavar="NAME",
+        help="this family alone; may be repeated: " + ", ".join(families()),
+    )
+    parser.add_argument("--only", metavar="EXPRESSION", help="checks whose names fit, as pytest -k")
+    parser.add_argument(
+        "--report", metavar="DIR", type=Path, help="where reports go; nowhere when left out"
+    )
+    parser.add_argument(
+        "--seed", type=int, help="of generated cases; printed, so that a run can be repeated"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        help="processes at once; left out: the number of cores, at most 4; 1 for a real service",
+    )
+    parser.add_argument(
+        "--fail-fast", action="store_true", help="stop a family at its first failure"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run, report, and return an exit status."""
+    try:
+        target = resolve(args.target, args.url, args.targets)
+        spec = Spec(args.spec or SPEC)
+        _opt_in(target, args)
+        _preflight(target)
+        return _run(args, target, spec)
+    except (CouldNotRun, TargetError, SpecError) as error:
+        print(f"unsandbox-contract: could not run: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+
+
+def families() -> list[str]:
+    """The names of all families."""
+    return sorted(file.stem.removeprefix("test_") for file in FAMILIES.glob("test_*.py"))
+
+
+def _opt_in(target: Target, args: argparse.Namespace) -> None:
+    if target.real and not (args.target and os.environ.get(REAL_OPT_IN) == "yes"):
+        raise CouldNotRun(
+            f"{target.url} is a real service: name it by --target and set {REAL_OPT_IN}=yes"
+        )
+
+
+def _preflight(target: Target) -> None:
+    try:
+        httpx.get(f"{target.url}/health", timeout=_PREFLIGHT_SECONDS, trust_env=False)
+    except httpx.HTTPError as error:
+        raise CouldNotRun(f"nothing answers at {target.url}: {error}") from None
+
+
+def _run(args: argparse.Namespace, target: Target, spec: Spec) -> int:
+    seed = args.seed if args.seed is not None else secrets.randbelow(2**32)
+    began = time.monotonic()
+    print(f"{target.name} at {target.url}, seed {seed}")
+    with _folder(args.report) as folder:
+        shards = [Shard(args, name, seed, folder) for name in _chosen(args.family)]
+        broken = list(_in_parallel(shards, _jobs(args, target)))
+        matrix = Matrix(
+            spec, evidence.read(shard.events for shard in shards if shard.events.exists())
+        )
+        verdict = matrix.verdict(whole=not (args.family or args.only))
+        seconds = time.monotonic() - began
+        print(summary(matrix, verdict, seconds))
+        if args.report:
+            write(args.report, matrix, verdict, target=target.name, seed=seed, seconds=seconds)
+    if broken:
+        raise CouldNotRun(f"these families did not come to an end: {', '.join(broken)}")
+    if not matrix.results:
+        raise CouldNotRun("no check fits what was asked for")
+    return KEPT if verdict.kept else BROKEN
+
+
+def _chosen(wanted: Sequence[str] | None) -> list[str]:
+    known = families()
+    unknown = set(wanted or ()) - set(known)
+    if unknown:
+        raise CouldNotRun(f"there is no family {min(unknown)}; there are: {', '.join(known)}")
+    return [name for name in known if not wanted or name in wanted]
+
+
+def _jobs(args: argparse.Namespace, target: Target) -> int:
+    if target.real:
+        return 1
+    return args.jobs or min(os.cpu_count() or 1, 4)
+
+
+@contextmanager
+def _folder(report: Path | None) -> Iterator[Path]:
+    """Where events are written: beside the reports, or nowhere for long."""
+    if report is not None:
+        events = report / "events"
+        events.mkdir(parents=True, exist_ok=True)
+        for old in events.iterdir():
+            old.unlink()
+        yield events
+        return
+    with tempfile.TemporaryDirectory(prefix="unsandbox-contract-") as made:
+        yield Path(made)
+
+
+@dataclass(slots=True)
+class Shard:
+    """One family, run by pytest in a process of its own."""
+
+    args: argparse.Namespace
+    family: str
+    seed: int
+    folder: Path
+
+    @property
+    def events(self) -> Path:
+        return self.folder / f"{self.family}.jsonl"
+
+    @property
+    def output(self) -> Path:
+        return self.folder / f"{self.family}.txt"
+
+    def command(self) -> list[str]:
+        own = [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *("-c", str(FAMILIES / "pytest.ini"), f"--rootdir={FAMILIES}"),
+            str(FAMILIES / f"test_{self.family}.py"),
+            f"--hypothesis-seed={self.seed}",
+            f"--contract-evidence={self.events}",
+        ]
+        given = vars(self.args)
+        for option in options.OPTIONS:
+            value = given[option.name.replace("-", "_")]
+            if value is True:
+                own.append(f"--contract-{option.name}")
+            elif value not in (None, False):
+                own.append(f"--contract-{option.name}={value}")
+        own += ["-k", given["only"]] if given["only"] else []
+        return own + (["-x"] if given["fail_fast"] else [])
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        with self.output.open("wb") as output:
+            return subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+
+
+def _in_parallel(
+    shards: Sequence[Shard], jobs: int, say: Callable[[str], None] = print
+) -> Iterator[str]:
+    """Run them, so many at once; the names of those that did not come to an end."""
+    waiting, running = list(shards), dict[str, tuple[Shard, subprocess.Popen[bytes], float]]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                shard = waiting.pop(0)
+                running[shard.family] = (shard, shard.start(), time.monotonic())
+            for family, (shard, process, began) in list(running.items()):
+                if process.poll() is None:
+                    continue
+                del running[family]
+                say(f"  {family:<16} {time.monotonic() - began:5.1f} s")
+                if process.returncode not in _ENDED:
+                    say(shard.output.read_text(encoding="utf-8", errors="replace")[-3000:])
+                    yield family
+            time.sleep(_POLL_SECONDS)
+    finally:
+        for _, process, _ in running.values():
+            process.terminate()
+            process.wait()
+
+
+_ENDED = (0, 1, 5)
+"""pytest's exit statuses for: all passed, some failed, none fit."""

@@ -1,0 +1,197 @@
+"""What a run is pointed at: a server, and the accounts that the suite has there."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from contract.signing import Credentials
+
+__all__ = ["CLOUD", "EMULATOR", "MAIN", "REAL_OPT_IN", "Target", "TargetError", "resolve"]
+
+MAIN = "main"
+"""The account that everything is done with that says nothing else."""
+
+ROLES = {
+    MAIN: "does everything that says nothing else",
+    "second": "another account, with the same rights",
+    "third": "a third one",
+    "free": "on the free tier: 403 for what that lacks",
+    "rate": "with a rate limit of a few requests a minute",
+    "slot": "with one slot: a second execution at once is refused",
+    "suspended": "suspended: 403",
+    "expired": "expired: 401",
+    "sudo": "destructive operations want a one-time code",
+}
+"""The accounts that checks ask for, and what each has to be like."""
+
+CLOUD_NAMES = ("unsandbox.com",)
+"""Whatever ends in one of these is the real service, however it is named on the command line."""
+
+REAL_OPT_IN = "UNSANDBOX_CONTRACT_REAL"
+"""The second of two opt-ins to the real service: this variable, with the value `yes`."""
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_TARGET_FIELDS = frozenset({"url", "real", "admin", "sudo_code", "accounts"})
+_ACCOUNT_FIELDS = frozenset({"public_key", "secret_key", "secret_env"})
+
+
+class TargetError(ValueError):
+    """A target cannot be used as it is given; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server and the suite's accounts there, by role.
+
+    `real` says that it is somebody's service, which costs and keeps; `admin` is the address of an
+    emulator's control surface; `sudo_code` answers the challenges of the account `sudo`.
+    """
+
+    name: str
+    url: str
+    real: bool
+    accounts: Mapping[str, Credentials] = field(default_factory=dict)
+    admin: str | None = None
+    sudo_code: str | None = None
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+
+def _emulator_account(name: str) -> Credentials:
+    return Credentials(f"unsb-pk-test-{name}-0000-0001", f"unsb-sk-test0-{name}0-00000-00001")
+
+
+_EMULATOR_ACCOUNTS = {
+    MAIN: Credentials("unsb-pk-test-0000-0000-0001", "unsb-sk-test0-vault-unlck-12345"),
+    "second": _emulator_account("scnd"),
+    "third": _emulator_account("thrd"),
+    "free": _emulator_account("free"),
+    "rate": _emulator_account("rate"),
+    "slot": _emulator_account("slot"),
+    "suspended": _emulator_account("susp"),
+    "expired": _emulator_account("expd"),
+    "sudo": _emulator_account("sudo"),
+}
+"""The test keys that every emulator has; they are public."""
+
+EMULATOR = Target(
+    "emulator",
+    "http://127.0.0.1:8042",
+    real=False,
+    accounts=_EMULATOR_ACCOUNTS,
+    admin="http://127.0.0.1:8043",
+    sudo_code="424242",
+)
+CLOUD = Target("real", "https://api.unsandbox.com", real=True)
+_BUILT_IN = {EMULATOR.name: EMULATOR, CLOUD.name: CLOUD}
+
+
+def resolve(name: str | None, url: str | None, file: Path | None = None) -> Target:
+    """The target of a command line: one by name, or any URL, or a named one at another URL.
+
+    An account that the file does not give comes from UNSANDBOX_PUBLIC_KEY and
+    UNSANDBOX_SECRET_KEY (main) or UNSANDBOX_<ROLE>_PUBLIC_KEY and so on; a server on loopback has
+    the emulator's test keys otherwise.
+
+    Raises:
+        TargetError: there is no such target, or its description is wrong.
+    """
+    known = {**_BUILT_IN, **(read_targets(file) if file else {})}
+    if name is not None and name not in known:
+        raise TargetError(f"there is no target {name}; there are: {', '.join(sorted(known))}")
+    target = known[name] if name else _of_url(url) if url else EMULATOR
+    if url:
+        target = replace(target, url=_checked_url(url))
+    real = target.real or _is_cloud(target.host)
+    accounts = {**_defaults(target), **_from_environment(), **target.accounts}
+    return replace(target, real=real, accounts=accounts)
+
+
+def _of_url(url: str) -> Target:
+    host = urlsplit(_checked_url(url)).hostname or ""
+    return Target(host, url, real=host not in _LOOPBACK)
+
+
+def _defaults(target: Target) -> Mapping[str, Credentials]:
+    return _EMULATOR_ACCOUNTS if target.host in _LOOPBACK and not target.real else {}
+
+
+def _from_environment() -> dict[str, Credentials]:
+    found = {
+        role: Credentials.from_environment(
+            "UNSANDBOX" if role == MAIN else f"UNSANDBOX_{role.upper()}"
+        )
+        for role in ROLES
+    }
+    return {role: credentials for role, credentials in found.items() if credentials}
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise TargetError(f"{url!r} is no URL of a server; write http://HOST:PORT")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise TargetError(f"{url!r} has a path; signatures cover paths, so it has to be left out")
+    if parts.username or parts.password:
+        raise TargetError("a URL must not carry a name or a password")
+    return url.rstrip("/")
+
+
+def _is_cloud(host: str) -> bool:
+    return any(host == name or host.endswith(f".{name}") for name in CLOUD_NAMES)
+
+
+def read_targets(file: Path) -> dict[str, Target]:
+    """The `[targets.NAME]` tables of a TOML file.
+
+    Raises:
+        TargetError: naming the file, the key and its rule.
+    """
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8")).get("targets", {})
+    except OSError as error:
+        raise TargetError(f"cannot read {file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TargetError(f"{file} is not TOML: {error}") from None
+    return {name: _target(f"{file}: targets.{name}", name, table) for name, table in tables.items()}
+
+
+def _target(where: str, name: str, table: Mapping[str, Any]) -> Target:
+    _refuse_unknown(where, table, _TARGET_FIELDS)
+    if not isinstance(table.get("url"), str):
+        raise TargetError(f"{where}: url is missing")
+    url = _checked_url(table["url"])
+    loopback = (urlsplit(url).hostname or "") in _LOOPBACK
+    return Target(
+        name,
+        url,
+        real=bool(table.get("real", not loopback)),
+        accounts={
+            role: _account(f"{where}.accounts.{role}", role, account)
+            for role, account in table.get("accounts", {}).items()
+        },
+        admin=table.get("admin"),
+        sudo_code=table.get("sudo_code"),
+    )
+
+
+def _account(where: str, role: str, table: Mapping[str, Any]) -> Credentials:
+    if role not in ROLES:
+        raise TargetError(f"{where}: there is no such role; there are: {', '.join(ROLES)}")
+    _refuse_unknown(where, table, _ACCOUNT_FIELDS)
+    secret = table.get("secret_key") or os.environ.get(table.get("secret_env", ""), "")
+    if not table.get("public_key") or not secret:
+        raise TargetError(f"{where}: public_key and secret_key (or secret_env, set) are needed")
+    return Credentials(table["public_key"], secret)
+
+
+def _refuse_unknown(where: str, table: Mapping[str, Any], known: frozenset[str]) -> None:
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise TargetError(f"{where}: unknown key {unknown[0]}; known: {', '.join(sorted(known))}")

@@ -1,0 +1,124 @@
+"""The one way out: every request of a run passes its gates, and every answer its checks."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import httpx
+
+from contract import conformance
+from contract.evidence import Evidence
+from contract.exchange import Exchange, Request, Response
+from contract.outcomes import ContractBroken, Unsupported
+from contract.spec import Spec
+from contract.target import Target
+
+__all__ = ["Gate", "NoAnswer", "Wire"]
+
+TIMEOUT_SECONDS = 120
+NOT_IMPLEMENTED = 501
+
+
+class NoAnswer(ContractBroken):
+    """The connection failed, or what came is no HTTP."""
+
+    def __init__(self, request: Request, reason: Exception) -> None:
+        super().__init__("answers", f"{request.method} {request.target}: no answer: {reason!r}")
+
+
+class Gate(Protocol):
+    """Stands between every check and the server."""
+
+    def before(self, request: Request) -> None:
+        """May wait; raises NotRun when this request is not to be sent."""
+
+    def after(self, exchange: Exchange) -> None:
+        """Sees every answer before anything is asserted of it."""
+
+
+class Wire:
+    """Sends requests to one target and keeps what came of them.
+
+    `trail` are the exchanges since it was last cleared: those of the check that runs.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        spec: Spec,
+        evidence: Evidence,
+        gates: Sequence[Gate] = (),
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.target = target
+        self.spec = spec
+        self.now = now
+        self.trail: list[Exchange] = []
+        self._evidence = evidence
+        self._gates = gates
+        self._http = httpx.Client(
+            base_url=target.url, timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def send(self, request: Request) -> Response:
+        """The answer, which keeps every rule of the contract that holds for all answers.
+
+        Raises:
+            ContractBroken: it does not, or none came.
+            Unsupported: 501 where the contract has it.
+            NotRun: a gate refused.
+        """
+        for gate in self._gates:
+            gate.before(request)
+        with self._exchange(request) as answered:
+            response = self._http.send(self._prepared(request))
+            answered(
+                Response(
+                    response.status_code,
+                    tuple(response.headers.multi_items()),
+                    response.content,
+                    response.elapsed.total_seconds(),
+                )
+            )
+        return self.trail[-1].response
+
+    @contextmanager
+    def _exchange(self, request: Request) -> Iterator[Callable[[Response], None]]:
+        at, came = self.now(), list[Response]()
+        try:
+            yield came.append
+        except httpx.HTTPError as error:
+            raise NoAnswer(request, error) from error
+        self.keep(Exchange(request, came[0], at))
+
+    def keep(self, exchange: Exchange) -> None:
+        """Judge an exchange that went another way, such as over another library's connection."""
+        self.trail.append(exchange)
+        for gate in self._gates:
+            gate.after(exchange)
+        self._evidence.saw(exchange)
+        self._judge(exchange)
+
+    def admit(self, request: Request) -> None:
+        """Let the gates decide on a request that goes another way; raises NotRun."""
+        for gate in self._gates:
+            gate.before(request)
+
+    def _judge(self, exchange: Exchange) -> None:
+        found = conformance.violations(self.spec, exchange)
+        self._evidence.judged(exchange, found)
+        if found:
+            told = "; ".join(violation.message for violation in found)
+            raise ContractBroken(found[0].check, told)
+        operation = exchange.request.operation
+        if operation is not None and exchange.response.status == NOT_IMPLEMENTED:
+            raise Unsupported(f"{operation.id} is not supported by this server (501)")
+
+    def _prepared(self, request: Request) -> httpx.Request:
+        url = self._http.base_url.copy_with(raw_path=request.target.encode("latin-1"))
+        headers = [("Host", url.netloc.decode()), *request.headers]
+        return httpx.Request(request.method, url, headers=headers, content=request.body)
