@@ -47,12 +47,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def campaign(request: pytest.FixtureRequest) -> "Iterator[Campaign]":
     """The run that the options describe; see `contract.campaign`."""
     from contract.campaign import opened  # noqa: PLC0415
-    from contract.target import resolve  # noqa: PLC0415
+    from contract.consent import admitted  # noqa: PLC0415
+    from contract.target import TargetError  # noqa: PLC0415
 
     option = request.config.getoption
-    target = resolve(
-        option("--contract-target"), option("--contract-url"), option("--contract-targets")
-    )
+    try:
+        target = admitted(
+            option("--contract-target"), option("--contract-url"), option("--contract-targets")
+        )
+    except TargetError as error:
+        pytest.fail(str(error), pytrace=False)
     with ExitStack() as stack:
         made = stack.enter_context(
             opened(

@@ -15,11 +15,12 @@ from pathlib import Path
 import httpx
 
 from contract import evidence, options
+from contract.consent import admitted
 from contract.report import write
 from contract.report.matrix import Matrix
 from contract.report.terminal import summary
 from contract.spec import SPEC, Spec, SpecError
-from contract.target import REAL_OPT_IN, Target, TargetError, resolve
+from contract.target import Target, TargetError
 
 KEPT, BROKEN, COULD_NOT_RUN = 0, 1, 2
 """Exit statuses."""
@@ -62,9 +63,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run, report, and return an exit status."""
     try:
-        target = resolve(args.target, args.url, args.targets)
+        target = admitted(args.target, args.url, args.targets)
         spec = Spec(args.spec or SPEC)
-        _opt_in(target, args)
         _preflight(target)
         return _run(args, target, spec)
     except (CouldNotRun, TargetError, SpecError) as error:
@@ -75,13 +75,6 @@ def main(args: argparse.Namespace) -> int:
 def families() -> list[str]:
     """The names of all families."""
     return sorted(file.stem.removeprefix("test_") for file in FAMILIES.glob("test_*.py"))
-
-
-def _opt_in(target: Target, args: argparse.Namespace) -> None:
-    if target.real and not (args.target and os.environ.get(REAL_OPT_IN) == "yes"):
-        raise CouldNotRun(
-            f"{target.url} is a real service: name it by --target and set {REAL_OPT_IN}=yes"
-        )
 
 
 def _preflight(target: Target) -> None:

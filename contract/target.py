@@ -4,13 +4,26 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
+
 from contract.signing import Credentials
 
-__all__ = ["CLOUD", "EMULATOR", "MAIN", "REAL_OPT_IN", "Target", "TargetError", "resolve"]
+__all__ = [
+    "CLOUD",
+    "EMULATOR",
+    "MAIN",
+    "REAL_OPT_IN",
+    "Target",
+    "TargetError",
+    "is_cloud",
+    "named",
+    "resolve",
+]
 
 MAIN = "main"
 """The account that everything is done with that says nothing else."""
@@ -34,7 +47,6 @@ CLOUD_NAMES = ("unsandbox.com",)
 REAL_OPT_IN = "UNSANDBOX_CONTRACT_REAL"
 """The second of two opt-ins to the real service: this variable, with the value `yes`."""
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _TARGET_FIELDS = frozenset({"url", "real", "admin", "sudo_code", "accounts"})
 _ACCOUNT_FIELDS = frozenset({"public_key", "secret_key", "secret_env"})
 
@@ -60,7 +72,7 @@ class Target:
 
     @property
     def host(self) -> str:
-        return urlsplit(self.url).hostname or ""
+        return _host(self.url)
 
 
 def _emulator_account(name: str) -> Credentials:
@@ -92,8 +104,22 @@ CLOUD = Target("real", "https://api.unsandbox.com", real=True)
 _BUILT_IN = {EMULATOR.name: EMULATOR, CLOUD.name: CLOUD}
 
 
+def named(name: str, file: Path | None = None) -> Target:
+    """A target by its name alone: built in, or of the file.
+
+    Raises:
+        TargetError: there is none, or its description is wrong.
+    """
+    known = {**_BUILT_IN, **(read_targets(file) if file else {})}
+    if name not in known:
+        raise TargetError(f"there is no target {name}; there are: {', '.join(sorted(known))}")
+    return known[name]
+
+
 def resolve(name: str | None, url: str | None, file: Path | None = None) -> Target:
     """The target of a command line: one by name, or any URL, or a named one at another URL.
+
+    It may not be spoken to yet: `contract.consent` decides that.
 
     An account that the file does not give comes from UNSANDBOX_PUBLIC_KEY and
     UNSANDBOX_SECRET_KEY (main) or UNSANDBOX_<ROLE>_PUBLIC_KEY and so on; a server on loopback has
@@ -102,24 +128,21 @@ def resolve(name: str | None, url: str | None, file: Path | None = None) -> Targ
     Raises:
         TargetError: there is no such target, or its description is wrong.
     """
-    known = {**_BUILT_IN, **(read_targets(file) if file else {})}
-    if name is not None and name not in known:
-        raise TargetError(f"there is no target {name}; there are: {', '.join(sorted(known))}")
-    target = known[name] if name else _of_url(url) if url else EMULATOR
+    target = named(name, file) if name else _of_url(url) if url else EMULATOR
     if url:
         target = replace(target, url=_checked_url(url))
-    real = target.real or _is_cloud(target.host)
+    real = target.real or is_cloud(target.host)
     accounts = {**_defaults(target), **_from_environment(), **target.accounts}
     return replace(target, real=real, accounts=accounts)
 
 
 def _of_url(url: str) -> Target:
-    host = urlsplit(_checked_url(url)).hostname or ""
-    return Target(host, url, real=host not in _LOOPBACK)
+    host = _host(_checked_url(url))
+    return Target(host, url, real=not _is_loopback(host))
 
 
 def _defaults(target: Target) -> Mapping[str, Credentials]:
-    return _EMULATOR_ACCOUNTS if target.host in _LOOPBACK and not target.real else {}
+    return _EMULATOR_ACCOUNTS if _is_loopback(target.host) and not target.real else {}
 
 
 def _from_environment() -> dict[str, Credentials]:
@@ -132,9 +155,17 @@ def _from_environment() -> dict[str, Credentials]:
     return {role: credentials for role, credentials in found.items() if credentials}
 
 
+def _host(url: str) -> str:
+    """The host that a request to `url` goes to, as the client will write it: IDNA, no last dot."""
+    return httpx.URL(url).raw_host.decode("ascii").lower().rstrip(".")
+
+
 def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts, host = urlsplit(url), _host(url)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise TargetError(f"{url!r} is no URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not host:
         raise TargetError(f"{url!r} is no URL of a server; write http://HOST:PORT")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise TargetError(f"{url!r} has a path; signatures cover paths, so it has to be left out")
@@ -143,8 +174,17 @@ def _checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _is_cloud(host: str) -> bool:
-    return any(host == name or host.endswith(f".{name}") for name in CLOUD_NAMES)
+def is_cloud(host: str) -> bool:
+    """Whether a host belongs to the real service, whatever a target says of itself."""
+    bare = host.lower().rstrip(".")
+    return any(bare == name or bare.endswith(f".{name}") for name in CLOUD_NAMES)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def read_targets(file: Path) -> dict[str, Target]:
@@ -167,18 +207,26 @@ def _target(where: str, name: str, table: Mapping[str, Any]) -> Target:
     if not isinstance(table.get("url"), str):
         raise TargetError(f"{where}: url is missing")
     url = _checked_url(table["url"])
-    loopback = (urlsplit(url).hostname or "") in _LOOPBACK
     return Target(
         name,
         url,
-        real=bool(table.get("real", not loopback)),
+        real=bool(table.get("real", not _is_loopback(_host(url)))),
         accounts={
             role: _account(f"{where}.accounts.{role}", role, account)
             for role, account in table.get("accounts", {}).items()
         },
-        admin=table.get("admin"),
+        admin=_admin(where, table.get("admin")),
         sudo_code=table.get("sudo_code"),
     )
+
+
+def _admin(where: str, url: object) -> str | None:
+    """An emulator's control surface, which a real service has none of."""
+    if url is None:
+        return None
+    if not isinstance(url, str) or is_cloud(_host(_checked_url(url))):
+        raise TargetError(f"{where}: admin is the address of an emulator's control surface")
+    return _checked_url(url)
 
 
 def _account(where: str, role: str, table: Mapping[str, Any]) -> Credentials:
