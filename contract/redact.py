@@ -88,12 +88,18 @@ class Redactor:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """A secret as it may stand in URLs, JSON, HTML, Python, hexadecimal digits and base64."""
-    yield secret
-    yield from (quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret))
-    yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
-    yield from (repr(secret)[1:-1], repr(secret.encode())[2:-1], secret.encode().hex())
+    """A secret as it may stand in URLs, JSON, HTML and Python, once or twice over, and encoded."""
+    once = {secret, *_escaped(secret)}
+    yield from once
+    yield from (twice for form in once for twice in _escaped(form))
+    yield secret.encode().hex()
     yield from _in_base64(secret.encode())
+
+
+def _escaped(text: str) -> Iterator[str]:
+    yield from (quote(text), quote(text, safe=""), quote_plus(text), html.escape(text))
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    yield from (repr(text)[1:-1], repr(text.encode())[2:-1])
 
 
 def _in_base64(secret: bytes) -> Iterator[str]:
