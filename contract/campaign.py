@@ -15,7 +15,7 @@ from contract.spec import SPEC, Spec
 from contract.target import Target
 from contract.wire import Gate, Wire
 
-__all__ = ["Campaign", "ProfileGate", "opened"]
+__all__ = ["Campaign", "ProfileGate", "opened", "redactor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,12 @@ def _could_cost(request: Request) -> bool:
     return operation.method != "GET" or operation.traits.costs or operation.traits.destructive
 
 
+def redactor(target: Target) -> Redactor:
+    """Keeps the secrets of a target's accounts out of what is written."""
+    secrets = [credentials.secret_key for credentials in target.accounts.values()]
+    return Redactor([*secrets, target.sudo_code or ""])
+
+
 @contextmanager
 def opened(
     target: Target,
@@ -78,8 +84,7 @@ def opened(
         SpecError: the contract cannot be read.
     """
     chosen = PROFILES[profile or ("readonly" if target.real else "full")]
-    secrets = [credentials.secret_key for credentials in target.accounts.values()]
-    log = Evidence(evidence, Redactor([*secrets, target.sudo_code or ""]))
+    log = Evidence(evidence, redactor(target))
     loaded = Spec(spec or SPEC)
     wire = Wire(target, loaded, log, [ProfileGate(chosen), *gates])
     try:

@@ -1,9 +1,10 @@
 """What a run has seen, as a stream of events that reports are made of: JSON, one event a line."""
 
 import json
+import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,17 @@ __all__ = ["EVERY_ANSWER", "Evidence", "Result", "read"]
 EVERY_ANSWER = "every answer"
 """The family of the checks that all answers pass, whichever family asked."""
 
+_TRAILS = 3
+"""How many failures of one operation, check and status tell how they came about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What came of one check of one operation; `operation` is empty when it belongs to none.
 
-    `test` is the check's pytest id; `trail` are the exchanges that led there, as `shown` writes
-    them, when it failed.
+    `test` is the check's pytest id, `trail` are the exchanges that led to a failure, as
+    `trail.recorded` writes them. `cause` are the violations of the contract that made a check
+    fail which found nothing itself, each [operation, check, message].
     """
 
     family: str
@@ -34,6 +39,7 @@ class Result:
     test: str = ""
     seconds: float = 0.0
     trail: Sequence[Any] = field(default=())
+    cause: Sequence[Sequence[str]] = field(default=())
 
 
 class Evidence:
@@ -44,6 +50,7 @@ class Evidence:
         self._redactor = redactor
         self._answers: Counter[tuple[str, int, bool]] = Counter()
         self._kept: Counter[tuple[str, str]] = Counter()
+        self._trails: Counter[tuple[str, str, int]] = Counter()
         self.results: list[Result] = []
 
     def close(self) -> None:
@@ -59,8 +66,13 @@ class Evidence:
         name = operation.id if operation else ""
         self._answers[name, exchange.response.status, exchange.request.probe] += 1
 
-    def judged(self, exchange: Exchange, found: Sequence[Violation]) -> None:
-        """Keep what the checks of every answer say of one."""
+    def judged(
+        self,
+        exchange: Exchange,
+        found: Sequence[Violation],
+        trail: Callable[[], Sequence[Any]] = tuple,
+    ) -> None:
+        """Keep what the checks of every answer say of one; `trail` is how it came to be asked."""
         operation = exchange.request.operation
         if operation is None:
             return
@@ -69,6 +81,8 @@ class Evidence:
             if check not in broken:
                 self._kept[operation.id, check] += 1
         for violation in found:
+            kind = operation.id, violation.check, exchange.response.status
+            self._trails[kind] += 1
             self.add(
                 Result(
                     EVERY_ANSWER,
@@ -76,13 +90,14 @@ class Evidence:
                     operation.id,
                     Outcome.FAILED,
                     violation.message,
-                    trail=[shown(exchange)],
+                    test=_current_test(),
+                    trail=trail() if self._trails[kind] <= _TRAILS else (),
                 )
             )
 
     def add(self, result: Result) -> None:
         """Keep a result, without the secrets that it may hold."""
-        self.results.append(result)
+        self.results.append(replace(result, trail=()))
         self._event("result", **{**_fields(result), "outcome": result.outcome.value})
 
     def _write_counts(self) -> None:
@@ -93,36 +108,17 @@ class Evidence:
 
     def _event(self, kind: str, **members: object) -> None:
         if self._file is not None:
-            text = json.dumps({"event": kind, **members}, ensure_ascii=True, default=str)
-            self._file.write(self._redactor.text(text) + "\n")
+            clean = self._redactor.value({"event": kind, **members})
+            self._file.write(json.dumps(clean, ensure_ascii=True, default=str) + "\n")
 
 
 def _fields(result: Result) -> dict[str, Any]:
     return {name: getattr(result, name) for name in Result.__slots__}
 
 
-def shown(exchange: Exchange) -> dict[str, Any]:
-    """An exchange as JSON: bodies as text, undecodable bytes as latin-1 beside their marker."""
-    request, response = exchange.request, exchange.response
-    return {
-        "at": exchange.at,
-        "operation": request.operation.id if request.operation else "",
-        "account": request.account,
-        "method": request.method,
-        "target": request.target,
-        "request_headers": list(request.headers),
-        **_body("request", request.body),
-        "status": response.status,
-        "response_headers": list(response.headers),
-        **_body("response", response.body),
-    }
-
-
-def _body(side: str, body: bytes) -> dict[str, Any]:
-    try:
-        return {f"{side}_body": body.decode()}
-    except UnicodeDecodeError:
-        return {f"{side}_body": body.decode("latin-1"), f"{side}_body_is": "latin-1"}
+def _current_test() -> str:
+    """The pytest id of the check that runs, as pytest tells it."""
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
 
 
 def read(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:

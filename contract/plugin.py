@@ -76,7 +76,6 @@ def campaign(request: pytest.FixtureRequest) -> "Iterator[Campaign]":
 @pytest.fixture
 def api(campaign: "Campaign") -> "Api":
     """The target as the main account sees it: `api.call("execute", json={...})`."""
-    campaign.wire.trail.clear()
     return campaign.api
 
 
@@ -95,7 +94,7 @@ def pytest_runtest_makereport(
 def _results(
     item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, campaign: "Campaign"
 ) -> "Iterator[Result]":
-    from contract.evidence import Result, shown  # noqa: PLC0415
+    from contract.evidence import Result  # noqa: PLC0415
     from contract.outcomes import Outcome  # noqa: PLC0415
 
     outcome, message = _outcome(call, report)
@@ -109,7 +108,8 @@ def _results(
             message=message,
             test=item.nodeid,
             seconds=round(call.duration, 3),
-            trail=[shown(exchange) for exchange in campaign.wire.trail] if failed else (),
+            trail=campaign.wire.recorded() if failed else (),
+            cause=_cause(call.excinfo.value) if failed and call.excinfo else (),
         )
 
 
@@ -126,6 +126,18 @@ def _outcome(call: pytest.CallInfo[None], report: pytest.TestReport) -> "tuple[O
     return Outcome.FAILED, str(error) or repr(error)
 
 
+def _cause(error: BaseException) -> "list[list[str]]":
+    """The violations that are all there is to a failure; none when it is more than that."""
+    from contract.wire import BrokenAnswer  # noqa: PLC0415
+
+    if isinstance(error, BaseExceptionGroup):
+        causes = [_cause(member) for member in error.exceptions]
+        return [violation for cause in causes for violation in cause] if all(causes) else []
+    if not isinstance(error, BrokenAnswer):
+        return []
+    return [[error.operation, found.check, found.message] for found in error.violations]
+
+
 def _operations(item: pytest.Item) -> tuple[str, ...]:
     """Those of the mark, and the one that the test is parametrized with."""
     named = tuple(name for mark in item.iter_markers(OPERATIONS) for name in mark.args)
@@ -140,6 +152,9 @@ def _family(item: pytest.Item) -> str:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    campaign = item.config.stash.get(_CAMPAIGN, None)
+    if campaign is not None:
+        campaign.wire.trail.clear()
     if item.config.getoption("--contract-quick") and item.get_closest_marker(SLOW):
         from contract.outcomes import NotRun  # noqa: PLC0415
 

@@ -3,32 +3,30 @@
 import argparse
 import os
 import secrets
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from contract import evidence, options
+from contract.campaign import redactor
 from contract.consent import admitted
 from contract.report import write
 from contract.report.matrix import Matrix
 from contract.report.terminal import summary
+from contract.shards import Shard, families, in_parallel
 from contract.spec import SPEC, Spec, SpecError
 from contract.target import Target, TargetError
 
 KEPT, BROKEN, COULD_NOT_RUN = 0, 1, 2
 """Exit statuses."""
 
-FAMILIES = Path(__file__).parent / "families"
 HELP = "tell whether a server keeps the contract"
 _PREFLIGHT_SECONDS = 10
-_POLL_SECONDS = 0.2
 
 
 class CouldNotRun(Exception):
@@ -72,11 +70,6 @@ def main(args: argparse.Namespace) -> int:
         return COULD_NOT_RUN
 
 
-def families() -> list[str]:
-    """The names of all families."""
-    return sorted(file.stem.removeprefix("test_") for file in FAMILIES.glob("test_*.py"))
-
-
 def _preflight(target: Target) -> None:
     try:
         httpx.get(f"{target.url}/health", timeout=_PREFLIGHT_SECONDS, trust_env=False)
@@ -89,8 +82,9 @@ def _run(args: argparse.Namespace, target: Target, spec: Spec) -> int:
     began = time.monotonic()
     print(f"{target.name} at {target.url}, seed {seed}")
     with _folder(args.report) as folder:
-        shards = [Shard(args, name, seed, folder) for name in _chosen(args.family)]
-        broken = list(_in_parallel(shards, _jobs(args, target)))
+        clean = redactor(target)
+        shards = [Shard(args, name, seed, folder, clean) for name in _chosen(args.family)]
+        broken = list(in_parallel(shards, _jobs(args, target)))
         matrix = Matrix(
             spec, evidence.read(shard.events for shard in shards if shard.events.exists())
         )
@@ -132,74 +126,3 @@ def _folder(report: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="unsandbox-contract-") as made:
         yield Path(made)
-
-
-@dataclass(slots=True)
-class Shard:
-    """One family, run by pytest in a process of its own."""
-
-    args: argparse.Namespace
-    family: str
-    seed: int
-    folder: Path
-
-    @property
-    def events(self) -> Path:
-        return self.folder / f"{self.family}.jsonl"
-
-    @property
-    def output(self) -> Path:
-        return self.folder / f"{self.family}.txt"
-
-    def command(self) -> list[str]:
-        own = [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-            *("-c", str(FAMILIES / "pytest.ini"), f"--rootdir={FAMILIES}"),
-            str(FAMILIES / f"test_{self.family}.py"),
-            f"--hypothesis-seed={self.seed}",
-            f"--contract-evidence={self.events}",
-        ]
-        given = vars(self.args)
-        for option in options.OPTIONS:
-            value = given[option.name.replace("-", "_")]
-            if value is True:
-                own.append(f"--contract-{option.name}")
-            elif value not in (None, False):
-                own.append(f"--contract-{option.name}={value}")
-        own += ["-k", given["only"]] if given["only"] else []
-        return own + (["-x"] if given["fail_fast"] else [])
-
-    def start(self) -> "subprocess.Popen[bytes]":
-        with self.output.open("wb") as output:
-            return subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-            )
-
-
-def _in_parallel(
-    shards: Sequence[Shard], jobs: int, say: Callable[[str], None] = print
-) -> Iterator[str]:
-    """Run them, so many at once; the names of those that did not come to an end."""
-    waiting, running = list(shards), dict[str, tuple[Shard, subprocess.Popen[bytes], float]]()
-    try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                shard = waiting.pop(0)
-                running[shard.family] = (shard, shard.start(), time.monotonic())
-            for family, (shard, process, began) in list(running.items()):
-                if process.poll() is None:
-                    continue
-                del running[family]
-                say(f"  {family:<16} {time.monotonic() - began:5.1f} s")
-                if process.returncode not in _ENDED:
-                    say(shard.output.read_text(encoding="utf-8", errors="replace")[-3000:])
-                    yield family
-            time.sleep(_POLL_SECONDS)
-    finally:
-        for _, process, _ in running.values():
-            process.terminate()
-            process.wait()
-
-
-_ENDED = (0, 1, 5)
-"""pytest's exit statuses for: all passed, some failed, none fit."""

@@ -3,18 +3,19 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
-from contract import conformance
+from contract import conformance, trail
+from contract.conformance import Violation
 from contract.evidence import Evidence
 from contract.exchange import Exchange, Request, Response
 from contract.outcomes import ContractBroken, Unsupported
 from contract.spec import Spec
 from contract.target import Target
 
-__all__ = ["Gate", "NoAnswer", "Wire"]
+__all__ = ["BrokenAnswer", "Gate", "NoAnswer", "Wire"]
 
 TIMEOUT_SECONDS = 120
 NOT_IMPLEMENTED = 501
@@ -25,6 +26,16 @@ class NoAnswer(ContractBroken):
 
     def __init__(self, request: Request, reason: Exception) -> None:
         super().__init__("answers", f"{request.method} {request.target}: no answer: {reason!r}")
+
+
+class BrokenAnswer(ContractBroken):
+    """An answer that breaks rules which hold for every answer."""
+
+    def __init__(self, operation: str, violations: Sequence[Violation]) -> None:
+        told = "; ".join(violation.message for violation in violations)
+        super().__init__(violations[0].check, told)
+        self.operation = operation
+        self.violations = tuple(violations)
 
 
 class Gate(Protocol):
@@ -103,6 +114,10 @@ class Wire:
         self._evidence.saw(exchange)
         self._judge(exchange)
 
+    def recorded(self) -> list[dict[str, Any]]:
+        """The trail as JSON, for evidence."""
+        return trail.recorded(self.trail, self.target.accounts)
+
     def admit(self, request: Request) -> None:
         """Let the gates decide on a request that goes another way; raises NotRun."""
         for gate in self._gates:
@@ -110,11 +125,10 @@ class Wire:
 
     def _judge(self, exchange: Exchange) -> None:
         found = conformance.violations(self.spec, exchange)
-        self._evidence.judged(exchange, found)
-        if found:
-            told = "; ".join(violation.message for violation in found)
-            raise ContractBroken(found[0].check, told)
+        self._evidence.judged(exchange, found, self.recorded)
         operation = exchange.request.operation
+        if found:
+            raise BrokenAnswer(operation.id if operation else "", found)
         if operation is not None and exchange.response.status == NOT_IMPLEMENTED:
             raise Unsupported(f"{operation.id} is not supported by this server (501)")
 

@@ -1,0 +1,117 @@
+"""The families of a run, each in a pytest process of its own."""
+
+import argparse
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from contract import options
+from contract.redact import Redactor
+
+__all__ = ["FAMILIES", "Shard", "families", "in_parallel", "pytest_command"]
+
+FAMILIES = Path(__file__).parent / "families"
+_POLL_SECONDS = 0.2
+_ENDED = (0, 1, 5)
+"""pytest's exit statuses for: all passed, some failed, none fit."""
+
+
+def families() -> list[str]:
+    """The names of all families."""
+    return sorted(file.stem.removeprefix("test_") for file in FAMILIES.glob("test_*.py"))
+
+
+def pytest_command(
+    args: argparse.Namespace, test: str, *, seed: int | None, events: Path
+) -> list[str]:
+    """How pytest is started for a family's file, or for one test of it by its id."""
+    own = [
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+        *("-c", str(FAMILIES / "pytest.ini"), f"--rootdir={FAMILIES}"),
+        str(FAMILIES / test),
+        f"--contract-evidence={events}",
+    ]
+    if seed is not None:
+        own.append(f"--hypothesis-seed={seed}")
+    for option in options.OPTIONS:
+        value = getattr(args, option.name.replace("-", "_"))
+        if value is True:
+            own.append(f"--contract-{option.name}")
+        elif value not in (None, False):
+            own.append(f"--contract-{option.name}={value}")
+    return own
+
+
+@dataclass(slots=True)
+class Shard:
+    """One family: what it is started with, and where its events and its output go."""
+
+    args: argparse.Namespace
+    family: str
+    seed: int
+    folder: Path
+    redactor: Redactor
+    _listener: threading.Thread | None = field(default=None, init=False)
+
+    @property
+    def events(self) -> Path:
+        return self.folder / f"{self.family}.jsonl"
+
+    @property
+    def output(self) -> Path:
+        return self.folder / f"{self.family}.txt"
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        file = f"test_{self.family}.py"
+        command = pytest_command(self.args, file, seed=self.seed, events=self.events)
+        command += ["-k", self.args.only] if self.args.only else []
+        command += ["-x"] if self.args.fail_fast else []
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        self._listener = threading.Thread(target=self._listen, args=(process,))
+        self._listener.start()
+        return process
+
+    def said(self) -> str:
+        """All that pytest said, once it has ended."""
+        if self._listener is not None:
+            self._listener.join()
+        return self.output.read_text(encoding="utf-8")
+
+    def _listen(self, process: "subprocess.Popen[bytes]") -> None:
+        """Keep what pytest says, clean before it reaches the disk."""
+        with self.output.open("w", encoding="utf-8") as output:
+            for line in process.stdout or ():
+                output.write(self.redactor.text(line.decode("utf-8", "replace")))
+
+
+def in_parallel(
+    shards: Sequence[Shard], jobs: int, say: Callable[[str], None] = print
+) -> Iterator[str]:
+    """Run them, so many at once; the names of those that did not come to an end."""
+    waiting, running = list(shards), dict[str, tuple[Shard, subprocess.Popen[bytes], float]]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                shard = waiting.pop(0)
+                running[shard.family] = (shard, shard.start(), time.monotonic())
+            for family, (shard, process, began) in list(running.items()):
+                if process.poll() is None:
+                    continue
+                del running[family]
+                said = shard.said()
+                say(f"  {family:<16} {time.monotonic() - began:5.1f} s")
+                if process.returncode not in _ENDED:
+                    say(said[-3000:])
+                    yield family
+            time.sleep(_POLL_SECONDS)
+    finally:
+        for shard, process, _ in running.values():
+            process.terminate()
+            process.wait()
+            shard.said()
