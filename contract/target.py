@@ -123,7 +123,7 @@ def resolve(name: str | None, url: str | None, file: Path | None = None) -> Targ
 
     An account that the file does not give comes from UNSANDBOX_PUBLIC_KEY and
     UNSANDBOX_SECRET_KEY (main) or UNSANDBOX_<ROLE>_PUBLIC_KEY and so on; a server on loopback has
-    the emulator's test keys otherwise.
+    the emulator's test keys, and its one-time code, otherwise.
 
     Raises:
         TargetError: there is no such target, or its description is wrong.
@@ -132,8 +132,10 @@ def resolve(name: str | None, url: str | None, file: Path | None = None) -> Targ
     if url:
         target = replace(target, url=_checked_url(url))
     real = target.real or is_cloud(target.host)
-    accounts = {**_defaults(target), **_from_environment(), **target.accounts}
-    return replace(target, real=real, accounts=accounts)
+    defaults = _defaults(target)
+    accounts = {**defaults, **_from_environment(), **target.accounts}
+    sudo_code = target.sudo_code or (EMULATOR.sudo_code if defaults else None)
+    return replace(target, real=real, accounts=accounts, sudo_code=sudo_code)
 
 
 def _of_url(url: str) -> Target:
