@@ -1,5 +1,7 @@
 # Options of the commands go in ARGS: make up ARGS="--port 9000", make test ARGS="-k execute"
 ARGS ?=
+# Processes that run the tests; 0 runs them in one, as a debugger wants it
+WORKERS ?= 2
 BIN := .venv/bin
 
 # Image builds trust what pip on this machine is told to trust.
@@ -16,7 +18,7 @@ up: venv docker ## start the emulator; the first time this builds its images
 
 test: venv-dev docker ## run the tests, in real containers
 	@$(BIN)/unsandbox-emulator runtimes build
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 check: venv-dev ## lint, formatting, types
 	@scripts/check

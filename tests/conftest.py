@@ -1,5 +1,6 @@
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -12,8 +13,9 @@ from tests.openapi.produced import Answer, documented, listed, produced
 from tests.server import Server, running, settings
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Shells start background jobs with these ignored, which programs under test would inherit."""
+    config.pluginmanager.register(Workers())
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
@@ -42,6 +44,8 @@ def admin(server: Server) -> Iterator[httpx.Client]:
 
 
 PARTIAL = pytest.StashKey[bool]()
+_PRODUCED, _PARTIAL = "produced", "partial"
+"""What a worker tells the process that started it."""
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -51,11 +55,26 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A run of the whole suite, with nothing failed, fails for an answer that it lost."""
-    asked = session.config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    partial = session.config.stash.get(PARTIAL, not asked) or exitstatus != pytest.ExitCode.OK
-    session.config.stash[PARTIAL] = partial
+    config = session.config
+    asked = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if hasattr(config, "workeroutput"):
+        config.workeroutput |= {_PRODUCED: sorted(produced), _PARTIAL: PARTIAL in config.stash}
+        return
+    partial = PARTIAL in config.stash or not asked or exitstatus != pytest.ExitCode.OK
+    config.stash[PARTIAL] = partial
     if not partial and unproduced() - set(listed()):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+class Workers:
+    """Hears what the workers have seen, when the tests run in several processes (xdist)."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
+        told = getattr(node, "workeroutput", {})
+        produced.update((operation, status) for operation, status in told.get(_PRODUCED, ()))
+        if told.get(_PARTIAL, True):
+            node.config.stash[PARTIAL] = True
 
 
 def unproduced() -> set[Answer]:
