@@ -10,6 +10,8 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "run": "contract.run",
+    "explain": "contract.explain_request",
+    "proxy": "contract.proxy.command",
 }
 """Commands by name, and the module of each: HELP, `arguments(parser)` and `main(args)`."""
 
