@@ -10,6 +10,7 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "run": "contract.run",
+    "mutants": "contract.mutants.command",
 }
 """Commands by name, and the module of each: HELP, `arguments(parser)` and `main(args)`."""
 

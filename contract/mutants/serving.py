@@ -72,5 +72,5 @@ class Stage:
 
 async def _started(server: uvicorn.Server) -> None:
     async with asyncio.timeout(_START_SECONDS):
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
