@@ -88,12 +88,10 @@ def _target(args: argparse.Namespace) -> Target:
     target = admitted(args.target, args.url, args.targets)
     if target.real:
         raise CouldNotRun("faults are never put in front of a real service")
-    if args.url and not args.target:
-        # A server on loopback counts as an emulator elsewhere, whose test keys are known.
-        target = replace(target, sudo_code=target.sudo_code or EMULATOR.sudo_code)
-    if args.admin or args.url:
-        target = replace(target, admin=args.admin)
-    return target
+    if args.admin:
+        return replace(target, admin=args.admin)
+    # The control surface of a built-in target is not that of the server at --url.
+    return replace(target, admin=None) if args.url else target
 
 
 def _run(args: argparse.Namespace, target: Target, spec: Spec, mutants: Sequence[Mutant]) -> int:

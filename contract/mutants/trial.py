@@ -23,6 +23,8 @@ LIMIT_SECONDS = 240
 _NAME = "mutant"
 _SECRET = "UNSANDBOX_MUTANT_SECRET_"  # noqa: S105 - the name of a variable
 _ENDED = (0, 1, 5)
+_PLUGINS = ("contract.plugin", "_hypothesis_pytestplugin", "schemathesis.pytest.plugin")
+"""What the families need; others are not looked for, which takes longer than many a trial."""
 
 
 def warmed() -> ForkServerContext:
@@ -91,8 +93,9 @@ class Trial:
         )
         return [
             *shards.pytest_arguments(args, f"test_{self.family}.py", seed=seed, events=events),
-            # What is loaded already cannot be rewritten: that is the point.
-            *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+            # What is loaded already cannot be rewritten, and nothing else has to be.
+            *("--assert=plain", "--tb=no"),
+            *(word for plugin in _PLUGINS for word in ("-p", plugin)),
             *(["-k", self.check] if self.check else []),
             *(["-x"] if self.fail_fast else []),
         ]
@@ -136,7 +139,7 @@ def _described(target: Target, folder: Path) -> Path:
 
 def _pytest(arguments: list[str], secrets: Mapping[str, str], output: str) -> None:
     """The forked process."""
-    os.environ.update(secrets)
+    os.environ.update(secrets, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS="")
     with _printing_to(output):
         status = pytest.main(arguments)
     sys.exit(int(status))
