@@ -11,7 +11,7 @@ from contract.exchange import Exchange, Request
 from contract.outcomes import NotRun
 from contract.profiles import FULL, PROFILES, QUICK, Effort, Profile
 from contract.redact import Redactor
-from contract.spec import SPEC, Spec
+from contract.spec import SPEC, Spec, loaded
 from contract.target import Target
 from contract.wire import Gate, Wire
 
@@ -85,10 +85,10 @@ def opened(
     """
     chosen = PROFILES[profile or ("readonly" if target.real else "full")]
     log = Evidence(evidence, redactor(target))
-    loaded = Spec(spec or SPEC)
-    wire = Wire(target, loaded, log, [ProfileGate(chosen), *gates])
+    contract = loaded(spec or SPEC)
+    wire = Wire(target, contract, log, [ProfileGate(chosen), *gates])
     try:
-        yield Campaign(target, chosen, QUICK if quick else FULL, strict, loaded, log, wire)
+        yield Campaign(target, chosen, QUICK if quick else FULL, strict, contract, log, wire)
     finally:
         wire.close()
         log.close()

@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "contract.run",
     "explain": "contract.explain_request",
     "proxy": "contract.proxy.command",
+    "mutants": "contract.mutants.command",
 }
 """Commands by name, and the module of each: HELP, `arguments(parser)` and `main(args)`."""
 

@@ -1,7 +1,7 @@
 """The options of a run: one table for the command line and for pytest."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,12 @@ OPTIONS = (
         + "; left out: readonly for a real service, full otherwise",
         {"choices": list(PROFILES)},
     ),
+    Option(
+        "operations",
+        "checks of these operations alone, by operationId, with commas between; those that belong "
+        "to no operation are run too",
+        {"metavar": "IDS"},
+    ),
     Option("quick", "fewer cases, and no slow checks", {"action": "store_true"}),
     Option(
         "strict",
@@ -51,7 +57,8 @@ OPTIONS = (
 )
 
 
-def add_to(parser: argparse.ArgumentParser) -> None:
-    """Give a command the options of a run."""
+def add_to(parser: argparse.ArgumentParser, names: Collection[str] = ()) -> None:
+    """Give a command the options of a run, or some of them by name."""
     for option in OPTIONS:
-        parser.add_argument(f"--{option.name}", help=option.help, **option.keywords)
+        if not names or option.name in names:
+            parser.add_argument(f"--{option.name}", help=option.help, **option.keywords)

@@ -43,6 +43,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{SLOW}: not part of a quick run")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the checks of the operations that were asked for, and those that belong to none."""
+    asked = config.getoption("--contract-operations")
+    if not asked:
+        return
+    wanted = {name.strip() for name in asked.split(",")}
+    kept = [item for item in items if not _operations(item) or wanted & set(_operations(item))]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
 @pytest.fixture(scope="session")
 def campaign(request: pytest.FixtureRequest) -> "Iterator[Campaign]":
     """The run that the options describe; see `contract.campaign`."""

@@ -63,14 +63,15 @@ def main(args: argparse.Namespace) -> int:
     try:
         target = admitted(args.target, args.url, args.targets)
         spec = Spec(args.spec or SPEC)
-        _preflight(target)
+        preflight(target)
         return _run(args, target, spec)
     except (CouldNotRun, TargetError, SpecError) as error:
         print(f"unsandbox-contract: could not run: {error}", file=sys.stderr)
         return COULD_NOT_RUN
 
 
-def _preflight(target: Target) -> None:
+def preflight(target: Target) -> None:
+    """Raises CouldNotRun when nothing answers there."""
     try:
         httpx.get(f"{target.url}/health", timeout=_PREFLIGHT_SECONDS, trust_env=False)
     except httpx.HTTPError as error:
@@ -88,7 +89,7 @@ def _run(args: argparse.Namespace, target: Target, spec: Spec) -> int:
         matrix = Matrix(
             spec, evidence.read(shard.events for shard in shards if shard.events.exists())
         )
-        verdict = matrix.verdict(whole=not (args.family or args.only))
+        verdict = matrix.verdict(whole=not (args.family or args.only or args.operations))
         seconds = time.monotonic() - began
         print(summary(matrix, verdict, seconds))
         if args.report:

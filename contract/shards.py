@@ -12,7 +12,7 @@ from pathlib import Path
 from contract import options
 from contract.redact import Redactor
 
-__all__ = ["FAMILIES", "Shard", "families", "in_parallel", "pytest_command"]
+__all__ = ["FAMILIES", "Shard", "families", "in_parallel", "pytest_arguments", "pytest_command"]
 
 FAMILIES = Path(__file__).parent / "families"
 _POLL_SECONDS = 0.2
@@ -29,8 +29,18 @@ def pytest_command(
     args: argparse.Namespace, test: str, *, seed: int | None, events: Path
 ) -> list[str]:
     """How pytest is started for a family's file, or for one test of it by its id."""
+    return [
+        *(sys.executable, "-m", "pytest"),
+        *pytest_arguments(args, test, seed=seed, events=events),
+    ]
+
+
+def pytest_arguments(
+    args: argparse.Namespace, test: str, *, seed: int | None, events: Path
+) -> list[str]:
+    """What pytest is told when it runs a family's file."""
     own = [
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+        *("-q", "-p", "no:cacheprovider"),
         *("-c", str(FAMILIES / "pytest.ini"), f"--rootdir={FAMILIES}"),
         str(FAMILIES / test),
         f"--contract-evidence={events}",

@@ -1,5 +1,6 @@
 """openapi.yaml as the suite reads it: its operations, their traits, and what they may answer."""
 
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from urllib.parse import quote, unquote
 import jsonschema_rs
 import yaml
 
-__all__ = ["SPEC", "Operation", "Spec", "SpecError", "Traits"]
+__all__ = ["SPEC", "Operation", "Spec", "SpecError", "Traits", "loaded"]
 
 SPEC = Path(__file__).resolve().parent / "openapi.yaml"
 """The contract that this version of the suite was made for."""
@@ -93,6 +94,12 @@ class Operation:
         """A request body that the contract gives as an example; the first one, or one by name."""
         examples = self.document["requestBody"]["content"][media_type]["examples"]
         return examples[name or next(iter(examples))]["value"]
+
+
+@functools.cache
+def loaded(path: Path = SPEC) -> "Spec":
+    """The contract of a file, read once in a process: reading takes a good part of a second."""
+    return Spec(path)
 
 
 class Spec:

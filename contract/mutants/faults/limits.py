@@ -1,0 +1,155 @@
+"""Servers that do not keep limits or do not tell of them; faults that an emulator has itself."""
+
+from contract.mutants.mutant import Kind, Mutant
+from contract.mutants.mutators import always, on_response, refusing, status, using
+from contract.mutants.traffic import Answer, Build, Call, Mutator, Proceed, replaced
+from contract.target import MAIN
+
+_MIB = 1024 * 1024
+_RUNS = ("execute", "executeAsync", "run", "runAsync")
+
+
+def _as_main(role: str) -> Build:
+    async def mutator(call: Call, proceed: Proceed) -> Answer:
+        limited = call.role == role and call.authentic and call.timely
+        return await proceed(call.signed_by(call.accounts[MAIN]) if limited else call)
+
+    return using(mutator)
+
+
+def _header(when_limited: bool = False, **values: str | None) -> Build:
+    def edit(_call: Call, answer: Answer) -> None:
+        answer.headers = replaced(answer.headers, **values)
+
+    return on_response(edit, status(429) if when_limited else always)
+
+
+def _only_set(name: str, value: str) -> Build:
+    """Where the header comes, it has this value."""
+
+    def edit(_call: Call, answer: Answer) -> None:
+        if any(found.lower() == name for found, _ in answer.headers):
+            answer.headers = replaced(answer.headers, **{name: value})
+
+    return on_response(edit, always)
+
+
+def _for_all_keys() -> Mutator:
+    """Once one key has met its limit, all have."""
+    met = list[Answer]()
+
+    async def mutator(call: Call, proceed: Proceed) -> Answer:
+        if met and call.authentic:
+            return Answer(429, list(met[0].headers), met[0].body)
+        answer = await proceed(call)
+        if answer.status == 429:
+            met.append(answer)
+        return answer
+
+    return mutator
+
+
+def _too_large_as_bad(_call: Call, answer: Answer) -> None:
+    answer.status = 400
+
+
+def _limit(name: str, fault: str, build: Build, *operations: str) -> Mutant:
+    return Mutant(name, fault, Kind.LIMITS, "limits", operations, build)
+
+
+LIMITS = (
+    _limit(
+        "no-rate-headers",
+        "Answers do not tell the rate limit.",
+        _header(x_ratelimit_limit=None, x_ratelimit_remaining=None, x_ratelimit_reset=None),
+    ),
+    _limit(
+        "remaining-constant",
+        "However much is asked, as much remains.",
+        _only_set("x-ratelimit-remaining", "59"),
+    ),
+    _limit(
+        "reset-in-1970", "The limit is whole again since 1970.", _only_set("x-ratelimit-reset", "0")
+    ),
+    _limit(
+        "limit-of-another",
+        "Every key is told the same limit.",
+        _only_set("x-ratelimit-limit", "1000000"),
+    ),
+    _limit(
+        "no-retry-after", "A 429 does not say when to come again.", _header(True, retry_after=None)
+    ),
+    _limit("rate-unlimited", "A key may ask as often as it likes.", _as_main("rate")),
+    _limit("rate-for-all-keys", "One key's limit is met by all.", _for_all_keys),
+    _limit(
+        "slots-unlimited", "A key may run as many programs as it likes.", _as_main("slot"), *_RUNS
+    ),
+    _limit(
+        "limit-as-forbidden",
+        "Who has met a limit is answered 403.",
+        on_response(lambda _call, answer: setattr(answer, "status", 403), status(429)),
+    ),
+    _limit(
+        "body-limit-as-bad",
+        "A body that is too large is answered 400.",
+        on_response(_too_large_as_bad, status(413)),
+    ),
+    _limit(
+        "body-limit-small",
+        "Bodies of more than a mebibyte are refused.",
+        refusing(
+            lambda call: call.authentic and len(call.body) > _MIB,
+            lambda: Answer.error(413, "Request body too large", "PAYLOAD_TOO_LARGE"),
+        ),
+        *_RUNS,
+    ),
+    _limit("no-request-id", "Answers have no X-Request-Id.", _header(x_request_id=None)),
+    _limit(
+        "same-request-id",
+        "All answers have the same X-Request-Id.",
+        _only_set("x-request-id", "req-0"),
+    ),
+)
+
+INJECTED = (
+    Mutant(
+        "struck-503",
+        "Executions are answered 503 (a fault rule of the target).",
+        Kind.STATUS,
+        "operations",
+        ("execute",),
+        rule={"operation": "execute", "status": 503},
+    ),
+    Mutant(
+        "struck-dropped",
+        "Connections that ask for a job break off (a fault rule of the target).",
+        Kind.DATA_LOSS,
+        "workflows",
+        ("getJob",),
+        rule={"operation": "getJob", "drop": True},
+    ),
+    Mutant(
+        "struck-truncated",
+        "Half of each answer about the key comes (a fault rule of the target).",
+        Kind.DATA_LOSS,
+        "operations",
+        ("getKeySelf",),
+        rule={"operation": "getKeySelf", "truncate": True},
+    ),
+    Mutant(
+        "struck-sandbox",
+        "The sandbox dies under every program (a fault rule of the target).",
+        Kind.DATA_LOSS,
+        "semantics",
+        ("execute",),
+        rule={"operation": "execute", "kill": "agent"},
+    ),
+    Mutant(
+        "struck-now-and-then",
+        "Every third execution or so is answered 500 (a fault rule of the target).",
+        Kind.STATE,
+        "semantics",
+        ("execute",),
+        rule={"operation": "execute", "status": 500, "probability": 0.34, "seed": 7},
+    ),
+)

@@ -1,0 +1,332 @@
+"""Servers that mistake sessions, their shells and the logs of the platform."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from itertools import count
+
+from contract.mutants.faults.resources import (
+    another_id,
+    despite_lock,
+    fault,
+    forgetting,
+    pretending,
+)
+from contract.mutants.mutant import Kind, Mutant
+from contract.mutants.mutators import (
+    admitting,
+    document,
+    frames,
+    listing,
+    on_response,
+    request_document,
+    status,
+    stream,
+)
+from contract.mutants.traffic import Answer, Build, Call, Frames, replaced
+
+_FROZEN, _RUNNING = {"status": "frozen"}, {"status": "running"}
+
+SESSIONS = (
+    fault(
+        "session-forgotten",
+        "Every second session is not found.",
+        ("createSession", "getSession"),
+        forgetting("createSession"),
+        Kind.DATA_LOSS,
+    ),
+    fault(
+        "session-id-stale",
+        "A new session is answered with the id of the one before.",
+        ("createSession",),
+        another_id("session_id", "id"),
+    ),
+    fault(
+        "session-shell-ignored",
+        "Every session has the shell bash.",
+        ("createSession",),
+        request_document(lambda body: body.pop("shell", None)),
+        Kind.DATA_LOSS,
+    ),
+    fault(
+        "session-unlisted",
+        "The newest session is not listed.",
+        ("listSessions",),
+        listing("sessions", lambda found: found[:-1] if len(found) < 2 else found[1:-1]),
+        Kind.DATA_LOSS,
+    ),
+    fault(
+        "session-always-running",
+        "Every session runs.",
+        ("getSession", "listSessions"),
+        document(
+            lambda body: (
+                body.update(_RUNNING)
+                if "status" in body
+                else [it.update(_RUNNING) for it in body.get("sessions", [])]
+            )
+        ),
+    ),
+    fault(
+        "session-not-ended",
+        "A session that is ended lives on.",
+        ("deleteSession",),
+        pretending({"status": "terminated"}, "id", "session_id"),
+    ),
+    fault(
+        "session-ended-though-locked",
+        "A locked session can be ended.",
+        ("deleteSession", "lockSession"),
+        despite_lock("sessions"),
+    ),
+    fault(
+        "session-lock-pretended",
+        "A session is not locked when it says so.",
+        ("lockSession",),
+        pretending({"locked": True}),
+    ),
+    fault(
+        "session-unlock-pretended",
+        "A session stays locked when it says that it is not.",
+        ("unlockSession",),
+        pretending({"locked": False}),
+    ),
+    fault(
+        "session-freeze-pretended",
+        "A frozen session runs on.",
+        ("freezeSession",),
+        pretending(_FROZEN),
+    ),
+    fault(
+        "session-unfreeze-pretended",
+        "A session stays frozen when it says that it runs.",
+        ("unfreezeSession",),
+        pretending({**_RUNNING, "unfreeze_time_ms": 40}),
+    ),
+    fault(
+        "session-boost-pretended",
+        "A boosted session has as many CPUs as before.",
+        ("boostSession",),
+        pretending(
+            lambda _body, call: {"vcpu": (call.document or {}).get("vcpu", 2), "boosted": True}
+        ),
+    ),
+    fault(
+        "session-unboost-pretended",
+        "A session keeps its boost when it says that it lost it.",
+        ("unboostSession",),
+        pretending({"vcpu": 1, "boosted": False}),
+    ),
+    fault(
+        "session-exit-code-0",
+        "Every command in a session has the exit code 0.",
+        ("executeSession",),
+        document(lambda body: body.update(exit_code=0)),
+        Kind.DATA_LOSS,
+    ),
+    fault(
+        "session-output-lost",
+        "What a command in a session writes is lost.",
+        ("executeSession",),
+        document(lambda body: body.update(stdout="")),
+        Kind.DATA_LOSS,
+    ),
+    fault(
+        "session-snapshot-stale",
+        "A new snapshot of a session is answered with the id of the one before.",
+        ("snapshotSession",),
+        another_id("snapshot_id", "id"),
+        Kind.DATA_LOSS,
+    ),
+    fault(
+        "session-not-restored",
+        "A session keeps what it did since the snapshot.",
+        ("restoreSession",),
+        pretending({"status": "restored"}, "id", "session_id"),
+        Kind.DATA_LOSS,
+    ),
+)
+
+
+def _every_other(direction: str) -> Callable[[], Frames]:
+    """Every second message of terminal bytes is lost, the first one not."""
+
+    def build() -> Frames:
+        number = count()
+
+        def edit(way: str, message: str | bytes) -> list[str | bytes]:
+            lost = way == direction and isinstance(message, bytes) and next(number) % 2 == 1
+            return [] if lost else [message]
+
+        return edit
+
+    return build
+
+
+def _without_text(direction: str) -> Callable[[], Frames]:
+    def edit(way: str, message: str | bytes) -> list[str | bytes]:
+        return [] if way == direction and isinstance(message, str) else [message]
+
+    return lambda: edit
+
+
+def _as_text(way: str, message: str | bytes) -> list[str | bytes]:
+    return [
+        message.decode("utf-8", "replace")
+        if way == "out" and isinstance(message, bytes)
+        else message
+    ]
+
+
+def _ascii(way: str, message: str | bytes) -> list[str | bytes]:
+    if way == "in" or isinstance(message, str):
+        return [message]
+    return [bytes(byte if byte < 0x80 else ord("?") for byte in message)]
+
+
+def _resized(way: str, message: str | bytes) -> list[str | bytes]:
+    """Columns and rows are exchanged."""
+    if way == "out" or isinstance(message, bytes):
+        return [message]
+    try:
+        event = json.loads(message)
+    except ValueError:
+        return [message]
+    if isinstance(event, dict) and event.get("type") == "resize":
+        event["cols"], event["rows"] = event.get("rows"), event.get("cols")
+    return [json.dumps(event)]
+
+
+def _closing(code: int) -> Build:
+    def edit(_call: Call, answer: Answer) -> None:
+        answer.close_code = code
+
+    return on_response(edit, status(101))
+
+
+def _plain_request(_call: Call, answer: Answer) -> None:
+    answer.status = 400
+
+
+def _shell(name: str, sentence: str, build: Build, kind: Kind = Kind.STREAMS) -> Mutant:
+    return fault(name, sentence, ("openSessionShell",), build, kind, "shell")
+
+
+SHELL = (
+    _shell(
+        "shell-input-lost",
+        "Every second message to a shell is lost.",
+        frames(_every_other("in")),
+        Kind.DATA_LOSS,
+    ),
+    _shell(
+        "shell-output-lost",
+        "Every second message of a shell is lost.",
+        frames(_every_other("out")),
+        Kind.DATA_LOSS,
+    ),
+    _shell(
+        "shell-output-as-text",
+        "A shell's output comes as text frames.",
+        frames(lambda: _as_text),
+        Kind.SCHEMA,
+    ),
+    _shell(
+        "shell-output-ascii",
+        "Letters beyond ASCII are lost on the way from a shell.",
+        frames(lambda: _ascii),
+        Kind.DATA_LOSS,
+    ),
+    _shell("shell-resize-ignored", "The terminal keeps its size.", frames(_without_text("in"))),
+    _shell("shell-resize-swapped", "Columns are taken for rows.", frames(lambda: _resized)),
+    _shell(
+        "shell-end-untold", "Nothing tells that a shell has ended.", frames(_without_text("out"))
+    ),
+    _shell(
+        "shell-closed-as-fault", "A shell that ends closes with 1011.", _closing(1011), Kind.STATUS
+    ),
+    _shell(
+        "shell-any-signature",
+        "Signatures of a WebSocket are not verified.",
+        admitting(lambda _call: True),
+        Kind.AUTH,
+    ),
+    _shell(
+        "shell-plain-as-bad",
+        "A request without upgrade is answered 400.",
+        on_response(_plain_request, status(426)),
+        Kind.STATUS,
+    ),
+)
+
+
+async def _joined(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The blank lines that end events are lost."""
+    async for chunk in chunks:
+        yield chunk.replace(b"\n\n", b"\n")
+
+
+async def _renamed(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        yield chunk.replace(b"data: {", b"data: line={")
+
+
+async def _doubled(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        yield chunk * 2
+
+
+async def _first_only(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        yield chunk
+        return
+
+
+def _stream_as_json(_call: Call, answer: Answer) -> None:
+    answer.headers = replaced(answer.headers, content_type="application/json")
+
+
+def _log(
+    name: str, sentence: str, operation: str, build: Build, kind: Kind = Kind.STREAMS
+) -> Mutant:
+    return fault(name, sentence, (operation,), build, kind, "streams")
+
+
+STREAMS = (
+    _log(
+        "stream-as-json",
+        "The stream of log lines says that it is JSON.",
+        "streamPaasLogs",
+        on_response(_stream_as_json),
+        Kind.SCHEMA,
+    ),
+    _log(
+        "stream-events-joined",
+        "Events of the stream do not end.",
+        "streamPaasLogs",
+        stream(_joined),
+    ),
+    _log(
+        "stream-lines-as-text",
+        "Lines of the stream are no JSON.",
+        "streamPaasLogs",
+        stream(_renamed),
+        Kind.SCHEMA,
+    ),
+    _log(
+        "stream-lines-twice", "Lines of the stream come twice.", "streamPaasLogs", stream(_doubled)
+    ),
+    _log(
+        "stream-ends-early",
+        "The stream ends after its first event.",
+        "streamPaasLogs",
+        stream(_first_only),
+        Kind.DATA_LOSS,
+    ),
+    _log(
+        "log-lines-lost",
+        "The platform's log has no lines.",
+        "getPaasLogs",
+        document(lambda body: body.pop("lines", None)),
+        Kind.SCHEMA,
+    ),
+)

@@ -1,0 +1,154 @@
+"""One family against one server, in a process that is forked from a warm one."""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract import evidence, shards
+from contract.target import Target
+
+__all__ = ["Seen", "Trial", "warmed"]
+
+LIMIT_SECONDS = 240
+_NAME = "mutant"
+_SECRET = "UNSANDBOX_MUTANT_SECRET_"  # noqa: S105 - the name of a variable
+_ENDED = (0, 1, 5)
+_PLUGINS = ("contract.plugin", "_hypothesis_pytestplugin", "schemathesis.pytest.plugin")
+"""What the families need; others are not looked for, which takes longer than many a trial."""
+
+
+def warmed() -> ForkServerContext:
+    """What starts processes that have loaded what a family needs."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["contract.mutants.warm"])
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came of a trial: the failures of the family's own checks, and statuses by operation.
+
+    `ended` is whether the family came to its end; `said` the end of what pytest printed.
+    """
+
+    failures: Sequence[Mapping[str, Any]]
+    statuses: Mapping[str, frozenset[int]]
+    checks: int
+    ended: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A family, and how much of it is run.
+
+    `check` and `operations` narrow it; with `thorough` it is run as in a full run.
+    """
+
+    family: str
+    check: str = ""
+    operations: tuple[str, ...] = ()
+    thorough: bool = False
+    fail_fast: bool = True
+
+    def run(
+        self, context: ForkServerContext, target: Target, spec: Path | None, seed: int, folder: Path
+    ) -> Seen:
+        """Run it against a target; its files lie in `folder`, which has to be empty."""
+        events, output = folder / "events.jsonl", folder / "pytest.txt"
+        arguments = self._arguments(_described(target, folder), spec, seed, events)
+        secrets = {
+            f"{_SECRET}{role.upper()}": it.secret_key for role, it in target.accounts.items()
+        }
+        process = context.Process(target=_pytest, args=(arguments, secrets, str(output)))
+        process.start()
+        process.join(LIMIT_SECONDS)
+        late = process.exitcode is None
+        if late:
+            process.kill()
+            process.join()
+        ended = not late and process.exitcode in _ENDED
+        return self._seen(events, output, ended=ended)
+
+    def _arguments(self, targets: Path, spec: Path | None, seed: int, events: Path) -> list[str]:
+        args = argparse.Namespace(
+            url=None,
+            target=_NAME,
+            targets=targets,
+            spec=spec,
+            profile=None,
+            operations=",".join(self.operations),
+            quick=not self.thorough,
+            strict=False,
+        )
+        return [
+            *shards.pytest_arguments(args, f"test_{self.family}.py", seed=seed, events=events),
+            # What is loaded already cannot be rewritten, and nothing else has to be.
+            *("--assert=plain", "--tb=no"),
+            *(word for plugin in _PLUGINS for word in ("-p", plugin)),
+            *(["-k", self.check] if self.check else []),
+            *(["-x"] if self.fail_fast else []),
+        ]
+
+    def _seen(self, events: Path, output: Path, *, ended: bool) -> Seen:
+        failures, statuses, checks = [], dict[str, set[int]](), 0
+        for event in evidence.read([events]) if events.exists() else ():
+            if event["event"] == "answers":
+                statuses.setdefault(event["operation"], set()).add(event["status"])
+            elif event["event"] == "result" and event["family"] != evidence.EVERY_ANSWER:
+                checks += event["outcome"] in ("passed", "failed")
+                if event["outcome"] == "failed":
+                    failures.append(event)
+        said = output.read_text(encoding="utf-8", errors="replace") if output.exists() else ""
+        return Seen(
+            failures,
+            {operation: frozenset(found) for operation, found in statuses.items()},
+            checks,
+            ended,
+            said[-2000:],
+        )
+
+
+def _described(target: Target, folder: Path) -> Path:
+    """A targets file, with the names of variables in the place of secrets."""
+    lines = [f"[targets.{_NAME}]", f"url = {json.dumps(target.url)}", "real = false"]
+    if target.admin:
+        lines.append(f"admin = {json.dumps(target.admin)}")
+    if target.sudo_code:
+        lines.append(f"sudo_code = {json.dumps(target.sudo_code)}")
+    for role, credentials in target.accounts.items():
+        lines += [
+            f"[targets.{_NAME}.accounts.{role}]",
+            f"public_key = {json.dumps(credentials.public_key)}",
+            f"secret_env = {json.dumps(_SECRET + role.upper())}",
+        ]
+    file = folder / "targets.toml"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+def _pytest(arguments: list[str], secrets: Mapping[str, str], output: str) -> None:
+    """The forked process."""
+    os.environ.update(secrets, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS="")
+    with _printing_to(output):
+        status = pytest.main(arguments)
+    sys.exit(int(status))
+
+
+@contextmanager
+def _printing_to(output: str) -> Iterator[None]:
+    with Path(output).open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    yield
+    sys.stdout.flush()
