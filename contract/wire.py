@@ -133,6 +133,12 @@ class Wire:
             raise Unsupported(f"{operation.id} is not supported by this server (501)")
 
     def _prepared(self, request: Request) -> httpx.Request:
-        url = self._http.base_url.copy_with(raw_path=request.target.encode("latin-1"))
-        headers = [("Host", url.netloc.decode()), *request.headers]
-        return httpx.Request(request.method, url, headers=headers, content=request.body)
+        """The target goes beside the URL, in which httpx would resolve `..` and encode anew."""
+        url = self._http.base_url
+        return httpx.Request(
+            request.method,
+            url,
+            headers=[("Host", url.netloc.decode()), *request.headers],
+            content=request.body,
+            extensions={"target": request.target.encode("latin-1")},
+        )
