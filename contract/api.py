@@ -73,7 +73,7 @@ class Api:
             NotRun: the run may not send this.
         """
         operation = self.spec.operations[operation_id]
-        body = jsonlib.dumps(json, separators=(",", ":")).encode() if json is not None else content
+        body = encoded(json) if json is not None else content
         more = {"Content-Type": media_type} if body is not None else {}
         request = self.signed(
             operation,
@@ -83,8 +83,12 @@ class Api:
             headers={**more, **(headers or {})},
             probe=probe,
         )
+        return self.send(request, expect)
+
+    def send(self, request: Request, expect: int | Collection[int] | None = None) -> Response:
+        """Send a request as it is; `expect` and what is raised are those of `call`."""
         response = self.wire.send(request)
-        _expect(operation, response, expect)
+        _expect(request, response, expect)
         return response
 
     def signed(
@@ -112,7 +116,15 @@ class Api:
         )
 
 
-def _expect(operation: Operation, response: Response, expect: int | Collection[int] | None) -> None:
+def encoded(value: object) -> bytes:
+    """A body as it is sent: bytes as they are, text in UTF-8, anything else as compact JSON."""
+    if isinstance(value, bytes):
+        return value
+    text = value if isinstance(value, str) else jsonlib.dumps(value, separators=(",", ":"))
+    return text.encode()
+
+
+def _expect(request: Request, response: Response, expect: int | Collection[int] | None) -> None:
     if expect is None:
         right = 200 <= response.status < 300
         wanted = "success"
@@ -120,9 +132,8 @@ def _expect(operation: Operation, response: Response, expect: int | Collection[i
         statuses = {expect} if isinstance(expect, int) else set(expect)
         right, wanted = response.status in statuses, " or ".join(map(str, sorted(statuses)))
     if not right:
-        told = (
-            f"{operation.id}: {wanted} was expected, not {response.status}: {response.text[:500]}"
-        )
+        name = request.operation.id if request.operation else f"{request.method} {request.target}"
+        told = f"{name}: {wanted} was expected, not {response.status}: {response.text[:500]}"
         raise ContractBroken("status", told)
 
 

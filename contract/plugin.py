@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 # pytest of an environment that the suite is installed in.
 
 OPERATIONS = "operations"
+EACH = "each_operation"
 SLOW = "slow_check"
 _CAMPAIGN = pytest.StashKey["Campaign"]()
+_SPEC = pytest.StashKey[Any]()
 _FAMILIES = Path(__file__).parent / "families"
 
 
@@ -40,6 +42,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{OPERATIONS}(*ids): the operations that a check is evidence for"
     )
+    config.addinivalue_line(
+        "markers",
+        f"{EACH}(fits=...): gives the check every operation that fits, as `operation_id`",
+    )
     config.addinivalue_line("markers", f"{SLOW}: not part of a quick run")
 
 
@@ -52,6 +58,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if not _operations(item) or wanted & set(_operations(item))]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    mark = metafunc.definition.get_closest_marker(EACH)
+    if mark is None:
+        return
+    from contract.spec import SPEC, Spec  # noqa: PLC0415
+
+    stash, given = metafunc.config.stash, metafunc.config.getoption("--contract-spec")
+    spec = stash.get(_SPEC, None) or Spec(given or SPEC)
+    stash[_SPEC] = spec
+    fits = mark.kwargs["fits"]
+    fitting = [name for name, operation in spec.operations.items() if fits(operation)]
+    metafunc.parametrize("operation_id", fitting)
 
 
 @pytest.fixture(scope="session")

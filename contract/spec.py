@@ -75,13 +75,28 @@ class Operation:
         return 501 in self.responses
 
     @property
+    def names_thing(self) -> bool:
+        """Whether its path says which job, session, service, snapshot or image it is about."""
+        return "id" in self.path_parameters
+
+    @property
+    def needs_signature(self) -> bool:
+        """Whether a request without a signature is refused; the shell's identifier can do."""
+        return self.signed and {} not in self.document["security"]
+
+    @property
     def path_parameters(self) -> tuple[str, ...]:
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
 
     def target(self, parameters: Mapping[str, str]) -> str:
-        """The request's path, with every parameter encoded as one segment."""
+        """The request's path, with every parameter encoded as one segment.
+
+        Bytes that are no UTF-8 are given as `os.fsdecode` does.
+        """
         return "/".join(
-            quote(parameters[part[1:-1]], safe="") if part.startswith("{") else part
+            quote(parameters[part[1:-1]], safe="", errors="surrogateescape")
+            if part.startswith("{")
+            else part
             for part in self.path.split("/")
         )
 
@@ -89,6 +104,18 @@ class Operation:
         """Link objects of one answer, by name."""
         links: Mapping[str, Mapping[str, Any]] = self.responses[status].get("links", {})
         return links
+
+    def sample(self) -> tuple[str, Any] | None:
+        """Media type and value of the contract's first example of a body; None without one."""
+        content = self.document.get("requestBody", {}).get("content", {})
+        return next(
+            (
+                (media_type, example["value"])
+                for media_type, described in content.items()
+                for example in described.get("examples", {}).values()
+            ),
+            None,
+        )
 
     def example(self, name: str | None = None, media_type: str = "application/json") -> Any:  # noqa: ANN401 - any JSON
         """A request body that the contract gives as an example; the first one, or one by name."""
