@@ -95,7 +95,7 @@ class Shard:
 
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
         """Keep what pytest says, clean before it reaches the disk."""
-        with self.output.open("w", encoding="utf-8") as output:
+        with process, self.output.open("w", encoding="utf-8") as output:
             for line in process.stdout or ():
                 output.write(self.redactor.text(line.decode("utf-8", "replace")))
 

@@ -37,6 +37,11 @@ class Thing:
     owner: Api
     identifier: str
 
+    def exists(self) -> bool:
+        """A check before may have ended it, though it should not have."""
+        path = {"id": self.identifier}
+        return self.owner.call(self.kind.read, path, expect={200, 404}).status == 200
+
     def read(self) -> dict[str, Any]:
         document: dict[str, Any] = self.owner.call(self.kind.read, {"id": self.identifier}).json
         return document
@@ -156,22 +161,27 @@ class Things:
     )
 
     def one(self, kind: str, label: str = "") -> Thing:
-        """The thing of a kind, made now if it was not before; another one for each label.
+        """The thing of a kind, made when there is none (any more); another one for each label.
 
         Raises:
             Unsupported: the server cannot make one; told again whenever one is asked for.
             NotRun: the run may not make one.
             ContractBroken: making one failed.
         """
-        if (kind, label) not in self._kept:
-            try:
-                self._kept[kind, label] = self.fresh(kind)
-            except (Unsupported, NotRun, ContractBroken) as error:
-                self._kept[kind, label] = error
-        found = self._kept[kind, label]
-        if not isinstance(found, Thing):
+        found = self._kept.get((kind, label))
+        if isinstance(found, BaseException):
             raise found
+        if found is None or not found.exists():
+            found = self._make(kind, label)
         return found
+
+    def _make(self, kind: str, label: str) -> Thing:
+        try:
+            made = self._kept[kind, label] = self.fresh(kind)
+        except (Unsupported, NotRun, ContractBroken) as error:
+            self._kept[kind, label] = error
+            raise
+        return made
 
     def fresh(self, kind: str) -> Thing:
         """A new thing; raises as `one` does."""
