@@ -103,6 +103,18 @@ class Api:
     ) -> Request:
         """A request as `call` sends it, for checks that change something about it first."""
         target = operation.target(path or {}) + (f"?{urlencode(query)}" if query else "")
+        return self.signed_to(operation, target, body, headers, probe=probe)
+
+    def signed_to(
+        self,
+        operation: Operation,
+        target: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        probe: bool = False,
+    ) -> Request:
+        """The same, to a target that is written out, percent-encoded."""
         signed = signed_headers(self.credentials, operation.method, target, body, self.wire.now())
         found: Headers = tuple({**(headers or {}), **(signed if operation.signed else {})}.items())
         return Request(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 OPERATIONS = "operations"
 EACH = "each_operation"
 SLOW = "slow_check"
+WHERE = "where"
 _CAMPAIGN = pytest.StashKey["Campaign"]()
 _SPEC = pytest.StashKey[Any]()
 _FAMILIES = Path(__file__).parent / "families"
@@ -47,6 +48,28 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{EACH}(fits=...): gives the check every operation that fits, as `operation_id`",
     )
     config.addinivalue_line("markers", f"{SLOW}: not part of a quick run")
+    config.addinivalue_line(
+        "markers",
+        f"{WHERE}(fits=...): of all operations those alone for which fits(spec, operation)",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A check of this suite that takes `operation_id` is one for every operation."""
+    if "operation_id" in metafunc.fixturenames and _inside(metafunc.definition.path):
+        marks = metafunc.definition.iter_markers("parametrize")
+        if not any("operation_id" in mark.args[0] for mark in marks):
+            from contract.spec import SPEC, Spec  # noqa: PLC0415
+
+            spec = Spec(metafunc.config.getoption("--contract-spec") or SPEC)
+            where = metafunc.definition.get_closest_marker(WHERE)
+            fitting = [
+                operation.id
+                for operation in spec.operations.values()
+                if not operation.is_extension
+                and (where is None or where.kwargs["fits"](spec, operation))
+            ]
+            metafunc.parametrize("operation_id", fitting)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -178,8 +201,12 @@ def _operations(item: pytest.Item) -> tuple[str, ...]:
 
 
 def _family(item: pytest.Item) -> str:
-    inside = item.path.is_relative_to(_FAMILIES)
-    return item.path.stem.removeprefix("test_").replace("_", " ") if inside else "own"
+    stem = item.path.stem.removeprefix("test_").replace("_", " ")
+    return stem if _inside(item.path) else "own"
+
+
+def _inside(path: Path) -> bool:
+    return path.is_relative_to(_FAMILIES)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,22 +1,254 @@
-"""Every operation answers the contract's examples as the contract says."""
+"""Every operation of the contract: its examples, the bounds of its schemas, random requests."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from contract.api import Api
 from contract.campaign import Campaign
+from contract.exchange import Response
+from contract.generated.cases import AnyCase, Generator, economical, request_of
+from contract.generated.driven import each
+from contract.generated.judged import sent
+from contract.outcomes import ContractBroken, NotRun, Unsupported
+from contract.resources import Example, Resources, examples, sources
+from contract.spec import METHODS, Operation
+from contract.validity import Judge, Judgement, Verdict
+
+QUICK_COVERAGE, FULL_COVERAGE = 12, 250
+"""How many cases at the bounds of its schemas an operation gets."""
+
+COSTLY_SHARE = 5
+"""Operations that take seconds and cost get one in so many random cases."""
+
+OPEN_ENDED = "text/event-stream"
+MADE_UP = "c0ntract-made-this-up"
+KEY = "unsb-pk-c0nt-ract-made-this"
 
 
-@pytest.mark.operations("getHealth")
-def test_the_service_is_healthy(api: Api) -> None:
-    assert api.call("getHealth").json["status"] == "ok"
+@pytest.fixture(scope="session")
+def generator(campaign: Campaign) -> Generator:
+    return Generator(campaign.spec)
 
 
-@pytest.mark.operations("execute")
-def test_the_first_example_runs(api: Api, campaign: Campaign) -> None:
-    example = campaign.spec.operations["execute"].example()
-    assert api.call("execute", json=example).json["stdout"] == "Hello from unsandbox!\n"
+@pytest.fixture(scope="session")
+def judge(campaign: Campaign) -> Judge:
+    return Judge(campaign.spec)
 
 
-@pytest.mark.operations("listSessions")
-def test_sessions_are_listed(api: Api) -> None:
-    api.call("listSessions")
+@pytest.fixture(scope="session")
+def resources(campaign: Campaign) -> Iterator[Resources]:
+    with Resources(campaign.api) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def lacking() -> set[str]:
+    """Operations that the server has answered 501, which are not asked many times."""
+    return set()
+
+
+@pytest.fixture
+def operation(campaign: Campaign, operation_id: str, lacking: set[str]) -> Operation:
+    """The operation of a check, if the server has it, and its answers come to an end."""
+    found = campaign.spec.operations[operation_id]
+    if operation_id in lacking:
+        raise Unsupported(f"{operation_id} is not supported by this server (501)")
+    if any(media == OPEN_ENDED and status < 300 for status, media in found.pointers):
+        raise NotRun(f"{operation_id} streams, its own family reads it")
+    return found
+
+
+@pytest.fixture
+def probing(campaign: Campaign) -> None:
+    if not campaign.profile.probes:
+        raise NotRun(f"the profile {campaign.profile.name} sends the contract's examples alone")
+
+
+def test_its_examples_succeed(
+    api: Api,
+    campaign: Campaign,
+    operation: Operation,
+    resources: Resources,
+    lacking: set[str],
+) -> None:
+    shown = examples(operation)
+    try:
+        for example in shown if campaign.profile.probes else shown[:1]:
+            _succeeds(api, operation, example, resources)
+    except Unsupported:
+        lacking.add(operation.id)
+        raise
+
+
+def _succeeds(api: Api, operation: Operation, example: Example, resources: Resources) -> None:
+    """One of the things that the example can be tried on takes it; none is in the way of others."""
+    if not any(status < 300 for status in operation.statuses):
+        _send(api, operation, _made_up(operation), example)
+        return
+    refusals = []
+    for path, adapted in _attempts(operation, example, resources):
+        response = _send(api, operation, path, adapted)
+        resources.release(operation, response)
+        if 200 <= response.status < 300:
+            return
+        refusals.append(f"{response.status}: {response.text[:300]}")
+    if refusals:
+        told = f"{operation.id}: the contract's example is answered {refusals[-1]}"
+        raise ContractBroken("examples succeed", told)
+    # Nothing can be made to call it on: it says itself whether it is supported.
+    _send(api, operation, _made_up(operation), resources.adapted(example))
+    raise NotRun(f"{operation.id}: there is nothing to call it on")
+
+
+def _attempts(
+    operation: Operation, example: Example, resources: Resources
+) -> Iterator[tuple[dict[str, str], Example]]:
+    """Path and body to try, one after the other: on what is there, then on what is made for it."""
+    ways = sources(resources.api.spec, operation)
+    shown = {it["name"]: it["example"] for it in operation.parameters if "example" in it}
+    if not ways and shown.keys() >= set(operation.path_parameters):
+        yield shown, resources.adapted(example)
+    for fresh, prepared in ((False, False), (True, False), (True, True)):
+        before = _opposite(resources.api, operation) if prepared else None
+        if prepared and before is None:
+            return
+        for source in ways:
+            try:
+                path, members = resources.through(source, fresh=fresh)
+            except pytest.skip.Exception:
+                continue
+            if before is not None:
+                _send(resources.api, before, path, resources.adapted(examples(before)[0]))
+            yield path, resources.adapted(example, members)
+
+
+UNDONE_BY = {
+    "freeze": "unfreeze",
+    "sleep": "wake",
+    "boost": "unboost",
+    "lock": "unlock",
+    "grant": "revoke",
+    "add": "remove",
+}
+
+
+def _opposite(api: Api, operation: Operation) -> Operation | None:
+    """What has to come first for an operation that undoes something."""
+    for does, undoes in UNDONE_BY.items():
+        if operation.id.startswith(undoes):
+            name = does + operation.id.removeprefix(undoes).removesuffix("Key")
+            return api.spec.operations.get(name)
+    return None
+
+
+def _send(api: Api, operation: Operation, path: dict[str, str], example: Example) -> Response:
+    return api.call(
+        operation.id,
+        path,
+        content=example.content,
+        media_type=example.media_type,
+        expect=operation.statuses - {500},
+    )
+
+
+def _made_up(operation: Operation) -> dict[str, str]:
+    return {name: KEY if name == "key" else MADE_UP for name in operation.path_parameters}
+
+
+@pytest.mark.usefixtures("probing")
+def test_bounds_hold(
+    api: Api,
+    campaign: Campaign,
+    operation: Operation,
+    resources: Resources,
+    judge: Judge,
+    generator: Generator,
+) -> None:
+    """What lies within the bounds of the schemas is taken, what lies beyond is refused."""
+    most = FULL_COVERAGE if campaign.effort.slow else QUICK_COVERAGE
+    seen: set[tuple[str, bytes, str | None]] = set()
+    try_case = _trying(api, operation, resources, judge)
+    for case in generator.coverage(operation, most):
+        try_case(case, seen)
+
+
+@pytest.mark.usefixtures("probing")
+def test_random_requests_are_answered_as_they_deserve(
+    api: Api,
+    campaign: Campaign,
+    operation: Operation,
+    resources: Resources,
+    judge: Judge,
+    generator: Generator,
+) -> None:
+    costly = operation.traits.costs and operation.traits.slow
+    count = max(1, campaign.effort.examples // (COSTLY_SHARE if costly else 1))
+    try_case = _trying(api, operation, resources, judge)
+    each(generator.random(operation), count, lambda case: try_case(case, set()))
+
+
+def _trying(
+    api: Api, operation: Operation, resources: Resources, judge: Judge
+) -> Callable[[AnyCase, set[tuple[str, bytes, str | None]]], None]:
+    """What sends a case, on something living where there is such a thing, but not to end it."""
+    living = None if operation.method == "DELETE" else resources.parameters(operation)
+    before = list(api.wire.trail)
+
+    def try_case(case: AnyCase, seen: set[tuple[str, bytes, str | None]]) -> None:
+        request = request_of(case, operation, api)
+        if request is not None and judge.judge(operation, request).verdict is Verdict.VALID:
+            economical(case, operation)
+            request = request_of(case, operation, api)
+        if request is None:
+            return
+        if living and not _breaks_its_path(operation, judge.judge(operation, request)):
+            case.path_parameters = dict(living)
+            request = request_of(case, operation, api) or request
+        key = request.target, request.body, request.header("Content-Type")
+        if key not in seen:
+            seen.add(key)
+            api.wire.trail[:] = before
+            resources.release(operation, sent(api, judge, operation, request))
+
+    return try_case
+
+
+def _breaks_its_path(operation: Operation, judgement: Judgement) -> bool:
+    """Whether a fault lies in the path, which is then left as it is."""
+    named = tuple(f"{name}:" for name in operation.path_parameters)
+    return any(fault.startswith(named) for fault in judgement.faults)
+
+
+@pytest.mark.usefixtures("probing")
+def test_other_methods_are_refused(api: Api, campaign: Campaign, operation_id: str) -> None:
+    """405 and `Allow`, which names the methods that the path has."""
+    operation = campaign.spec.operations[operation_id]
+    path = operation.target(_made_up(operation))
+    operations = campaign.spec.operations.values()
+    declared = {other.method for other in operations if other.path == operation.path}
+    methods = [it.upper() for it in METHODS]
+    undeclared = [it for it in methods if campaign.spec.match(it, path) is None]
+    for method in undeclared if campaign.effort.slow else undeclared[:1]:
+        response = _unrouted(api, operation, method, path)
+        allowed = {it.strip() for it in (response.header("Allow") or "").split(",")}
+        told = f"{method} {path} is answered {response.status}, Allow: {response.header('Allow')}"
+        assert response.status == 405, told
+        assert declared <= allowed, told
+
+
+@pytest.mark.usefixtures("probing")
+def test_nothing_lies_below_it(api: Api, campaign: Campaign, operation_id: str) -> None:
+    operation = campaign.spec.operations[operation_id]
+    path = f"{operation.target(_made_up(operation))}/{MADE_UP}/{MADE_UP}"
+    response = _unrouted(api, operation, "GET", path)
+    assert response.status == 404, f"GET {path} is answered {response.status}"
+
+
+def _unrouted(api: Api, operation: Operation, method: str, path: str) -> Response:
+    """What comes for a method and a path that no operation has, signed."""
+    api.wire.trail.clear()
+    wanted = replace(operation, method=method)
+    request = api.signed_to(wanted, path, probe=True)
+    return api.wire.send(replace(request, operation=None))
