@@ -253,7 +253,12 @@ def running(*faults: str, spec: Spec | None = None) -> Iterator[StandIn]:
         WebSocketRoute("/{path:path}", made.shell),
     ]
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(Starlette(routes=routes), log_level="error", access_log=False)
+        config = uvicorn.Config(
+            Starlette(routes=routes),
+            ws="websockets-sansio",
+            log_level="critical",  # a handshake that is denied is an error to uvicorn
+            access_log=False,
+        )
         config.timeout_graceful_shutdown = 1
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
