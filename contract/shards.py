@@ -29,7 +29,7 @@ def families() -> list[str]:
 
 
 def checks(family: str) -> str:
-    """Where the checks of a family are, from FAMILIES."""
+    """Where the checks of a family are, below FAMILIES."""
     return family if (FAMILIES / family).is_dir() else f"test_{family}.py"
 
 
@@ -102,7 +102,7 @@ class Shard:
 
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
         """Keep what pytest says, clean before it reaches the disk."""
-        with self.output.open("w", encoding="utf-8") as output:
+        with process, self.output.open("w", encoding="utf-8") as output:
             for line in process.stdout or ():
                 output.write(self.redactor.text(line.decode("utf-8", "replace")))
 

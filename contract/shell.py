@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.http11 import Response as Handshake
@@ -26,6 +26,7 @@ ENTER = b"\r"
 
 PATIENCE_SECONDS = 30
 OPEN_SECONDS = 60
+CLOSE_SECONDS = 2
 _LARGEST_FRAME = 4 * 1024 * 1024
 _LARGEST_OUTPUT = 16 * 1024 * 1024
 _EVENT = "#/components/schemas/ShellEvent"
@@ -133,11 +134,10 @@ def opened(
     request = handshake(api, session_id)
     if not signed:
         request = replace(request, headers=(), account=None)
-    answer = _dialled(api.wire, request, protocols)
-    if isinstance(answer, Response):
-        told = f"the shell did not open: {answer.status}: {answer.text[:_SHOWN]}"
-        raise ContractBroken("status", told)
-    with answer:
+    with _dialled(api.wire, request, protocols) as answer:
+        if isinstance(answer, Response):
+            told = f"the shell did not open: {answer.status}: {answer.text[:_SHOWN]}"
+            raise ContractBroken("status", told)
         shell = Shell(answer, api.spec)
         shell.resize(80, 24)
         yield shell
@@ -145,11 +145,10 @@ def opened(
 
 def refused(api: Api, request: Request, protocols: Sequence[str] = (PROTOCOL,)) -> Response:
     """The answer of a server that opens no shell; raises ContractBroken when it opens one."""
-    answer = _dialled(api.wire, request, protocols)
-    if not isinstance(answer, Response):
-        answer.close()
-        raise ContractBroken("status", f"a shell opened: GET {request.target}")
-    return answer
+    with _dialled(api.wire, request, protocols) as answer:
+        if not isinstance(answer, Response):
+            raise ContractBroken("status", f"a shell opened: GET {request.target}")
+        return answer
 
 
 def handshake(api: Api, session_id: str, *, probe: bool = False) -> Request:
@@ -158,33 +157,44 @@ def handshake(api: Api, session_id: str, *, probe: bool = False) -> Request:
     return api.signed(operation, {"id": session_id}, probe=probe)
 
 
-def _dialled(wire: Wire, request: Request, protocols: Sequence[str]) -> ClientConnection | Response:
-    """The connection, or what was answered instead; either is evidence."""
+@contextmanager
+def _dialled(
+    wire: Wire, request: Request, protocols: Sequence[str]
+) -> Iterator[ClientConnection | Response]:
+    """The connection as long as the block, or what was answered instead; either is evidence."""
     wire.admit(request)
     at, began = wire.now(), time.monotonic()
-    connection: ClientConnection | None
-    try:
-        connection = connect(
-            f"ws{wire.target.url.removeprefix('http')}{request.target}",
-            additional_headers=list(request.headers),
-            subprotocols=[Subprotocol(name) for name in protocols] or None,
-            compression=None,
-            open_timeout=OPEN_SECONDS,
-            max_size=_LARGEST_FRAME,
-            user_agent_header=None,
-            proxy=None,
-        )
-    except InvalidStatus as error:
-        connection, said = None, error.response
-    except (InvalidHandshake, OSError, TimeoutError) as error:
-        raise NoAnswer(request, error) from error
-    else:
-        said = cast("Handshake", connection.response)
-    headers, body = tuple(said.headers.raw_items()), bytes(said.body or b"")
-    answer = Response(said.status_code, headers, body, time.monotonic() - began)
-    with ExitStack() as undone:
-        if connection is not None:
-            undone.callback(connection.close)
+    with ExitStack() as stack:
+        connection = None
+        try:
+            connection = stack.enter_context(_connect(wire, request, protocols))
+            said = connection.response
+        except InvalidStatus as error:
+            said = error.response
+        except (InvalidHandshake, OSError, TimeoutError) as error:
+            raise NoAnswer(request, error) from error
+        answer = _answer(said, time.monotonic() - began)
         wire.keep(Exchange(request, answer, at))
-        undone.pop_all()
-    return connection or answer
+        yield connection or answer
+
+
+def _connect(wire: Wire, request: Request, protocols: Sequence[str]) -> ClientConnection:
+    return connect(
+        f"ws{wire.target.url.removeprefix('http')}{request.target}",
+        additional_headers=list(request.headers),
+        subprotocols=[Subprotocol(name) for name in protocols] or None,
+        compression=None,
+        open_timeout=OPEN_SECONDS,
+        close_timeout=CLOSE_SECONDS,
+        max_size=_LARGEST_FRAME,
+        user_agent_header=None,
+        proxy=None,
+    )
+
+
+def _answer(said: Handshake | None, seconds: float) -> Response:
+    """The server's half of the handshake."""
+    if said is None:
+        raise ContractBroken("answers", "the handshake has no answer")
+    headers = tuple(said.headers.raw_items())
+    return Response(said.status_code, headers, bytes(said.body or b""), seconds)

@@ -62,7 +62,7 @@ def execute_session(world: World, call: Call) -> Document:
 
 def execute_service(world: World, call: Call) -> Document:
     ran = _ran(running(world, call, "service"), call)
-    return world.new("job", call.account, ran).shown
+    return world.new("job", call.account, ran | {"completed_at": moment()}).shown
 
 
 def _ran(thing: Thing, call: Call) -> Document:

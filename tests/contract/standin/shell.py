@@ -11,7 +11,7 @@ PROTOCOL = "unsandbox-shell"
 _ENDINGS = (b"\r", b"\n")
 _PREFIX, _END_OF_FILE = b"\x02", b"\x04"
 _INTO_FILE = b"cat > "
-_CUT = 65_536
+_CUT, _KEPT = 65_536, 64
 
 
 class Terminal:
@@ -94,7 +94,9 @@ class Terminal:
             return False
         ran = commands.run(self._session.machine, line.decode())
         output = (ran.stdout + ran.stderr).replace(b"\n", b"\r\n")
-        await self.show(output[:_CUT] if self._world.has("output cut") else output)
+        if self._world.has("output cut") and len(output) > _CUT:
+            output = output[:_CUT] + output[-_KEPT:]
+        await self.show(output)
         if not ran.ended:
             await self.show(b"$ ")
         return ran.ended

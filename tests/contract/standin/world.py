@@ -78,7 +78,6 @@ class World:
         self.things: list[Thing] = []
         self.lines: list[str] = []
         self.challenges: dict[str, tuple[str, str]] = {}
-        self.streams = 0
         self.terminals: list[Terminal] = []
         self._numbers = itertools.count(1)
         self._freed: dict[str, str] = {}

@@ -1,18 +1,24 @@
-"""The lifecycle checks pass against a server that keeps the contract, and catch its faults."""
+"""The checks of what the emulator does not have yet: a server that keeps the contract passes them,
+and each fault of it is caught by the family that is there for it.
+"""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
-from contract import things
+from contract import cli, evidence, shell, things
 from contract.api import Api
 from contract.campaign import opened
+from contract.families import test_shell, test_streams
 from contract.families.lifecycle import test_images, test_services, test_snapshots, test_states
 from contract.target import resolve
-from tests.contract.standin import StandIn, running
+from tests.contract.standin import FAULTS, StandIn, running
 
 Check = Callable[[Api], None]
+FAMILIES = ("lifecycle", "shell", "streams")
 
 LOCKED = test_states.test_what_is_locked_is_deleted_after_its_unlock_alone
 READ = test_states.test_it_is_read_and_listed_until_it_is_deleted
@@ -53,6 +59,48 @@ CAUGHT_BY: dict[str, list[Check]] = {
     ],
     "name taken twice": [test_services.test_a_service_s_name_is_its_own],
     "domains ignored": [test_services.test_host_names_are_replaced_added_and_removed],
+    "shell signature ignored": [
+        partial(test_shell.test_a_signature_that_is_there_has_to_be_right, what=what)
+        for what in test_shell.TAMPERED
+    ],
+    "foreign shell": [test_shell.test_another_account_finds_no_shell],
+    "resize ignored": [
+        partial(test_shell.test_the_terminal_has_the_size_that_the_client_says, multiplexer=None)
+    ],
+    "exit unsaid": [
+        test_shell.test_the_end_of_the_shell_is_told_and_the_connection_closed,
+        test_shell.test_a_client_that_detaches_is_told_that_the_shell_lives,
+    ],
+    "close code wrong": [test_shell.test_the_end_of_the_shell_is_told_and_the_connection_closed],
+    "output cut": [test_shell.test_a_large_output_comes_whole],
+    "output decoded": [test_shell.test_output_comes_byte_for_byte],
+    "echo to all": [test_shell.test_a_shell_shows_nothing_of_another_session],
+    "events reordered": [
+        partial(test_streams.test_a_stream_shows_lines_in_the_order_of_the_log, operation_id=name)
+        for name in test_streams.STREAMS
+    ],
+    "lines newest first": [
+        partial(test_streams.test_the_newest_line_is_the_last, operation_id=name)
+        for name in test_streams.READS
+    ],
+    "grep ignored": [
+        partial(test_streams.test_lines_that_lack_a_text_are_left_out, operation_id="getPaasLogs"),
+        test_streams.test_a_stream_leaves_out_lines_that_lack_a_text,
+    ],
+    "lines ignored": [
+        partial(test_streams.test_no_more_lines_come_than_were_asked_for, operation_id="getLogs"),
+        test_streams.test_a_service_s_log_is_whole_or_as_long_as_was_asked,
+    ],
+    "stream ends": [
+        partial(test_streams.test_a_stream_goes_on_until_its_client_goes, operation_id="streamLogs")
+    ],
+    "event without source": [
+        partial(
+            test_streams.test_a_stream_shows_lines_in_the_order_of_the_log,
+            operation_id="streamPaasLogs",
+        )
+    ],
+    "foreign lines": [test_streams.test_a_service_s_log_is_its_own],
     "redeploy ignored": [test_services.test_a_redeploy_runs_the_script_again_or_a_new_one],
 }
 """Faults of the stand-in by the checks that find them."""
@@ -70,13 +118,32 @@ def api(standin: StandIn) -> Iterator[Api]:
         yield campaign.api
 
 
+def test_every_check_passes_against_a_server_that_keeps_the_contract(
+    standin: StandIn, tmp_path: Path
+) -> None:
+    chosen = [word for name in FAMILIES for word in ("--family", name)]
+    assert cli.main(["run", "--url", standin.url, "--report", str(tmp_path), *chosen]) == 0
+    outcomes = Counter(
+        (event["family"], event["outcome"])
+        for event in evidence.read((tmp_path / "events").glob("*.jsonl"))
+        if event["event"] == "result"
+    )
+    assert {outcome for _, outcome in outcomes} == {"passed"}
+    assert {family for family, _ in outcomes} == set(FAMILIES)
+
+
+def test_every_fault_of_the_stand_in_is_caught_by_a_check() -> None:
+    assert set(CAUGHT_BY) == set(FAULTS)
+
+
 @pytest.mark.parametrize("fault", CAUGHT_BY)
 def test_a_fault_is_caught(
     standin: StandIn, api: Api, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(things, "PATIENCE_SECONDS", 1)
     for check in CAUGHT_BY[fault]:
         check(api)
+    for patient in (things, shell):
+        monkeypatch.setattr(patient, "PATIENCE_SECONDS", 1)
     monkeypatch.setattr(standin.world, "faults", {fault})
     for check in CAUGHT_BY[fault]:
         with pytest.raises((AssertionError, pytest.fail.Exception)):
