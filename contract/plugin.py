@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 OPERATIONS = "operations"
 EACH = "each_operation"
 SLOW = "slow_check"
-WHERE = "where"
 _CAMPAIGN = pytest.StashKey["Campaign"]()
 _SPEC = pytest.StashKey[Any]()
 _FAMILIES = Path(__file__).parent / "families"
@@ -45,31 +44,28 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        f"{EACH}(fits=...): gives the check every operation that fits, as `operation_id`",
+        f"{EACH}(fits=...): the check is one for each operation, as `operation_id`, "
+        "or for each that fits(spec, operation)",
     )
     config.addinivalue_line("markers", f"{SLOW}: not part of a quick run")
-    config.addinivalue_line(
-        "markers",
-        f"{WHERE}(fits=...): of all operations those alone for which fits(spec, operation)",
-    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A check of this suite that takes `operation_id` is one for every operation."""
-    if "operation_id" in metafunc.fixturenames and _inside(metafunc.definition.path):
-        marks = metafunc.definition.iter_markers("parametrize")
-        if not any("operation_id" in mark.args[0] for mark in marks):
-            from contract.spec import SPEC, Spec  # noqa: PLC0415
+    mark = metafunc.definition.get_closest_marker(EACH)
+    if mark is None or "operation_id" not in metafunc.fixturenames:
+        return
+    from contract.spec import SPEC, Spec  # noqa: PLC0415
 
-            spec = Spec(metafunc.config.getoption("--contract-spec") or SPEC)
-            where = metafunc.definition.get_closest_marker(WHERE)
-            fitting = [
-                operation.id
-                for operation in spec.operations.values()
-                if not operation.is_extension
-                and (where is None or where.kwargs["fits"](spec, operation))
-            ]
-            metafunc.parametrize("operation_id", fitting)
+    stash, given = metafunc.config.stash, metafunc.config.getoption("--contract-spec")
+    spec = stash.get(_SPEC, None) or Spec(given or SPEC)
+    stash[_SPEC] = spec
+    fits = mark.kwargs.get("fits", lambda _spec, _operation: True)
+    fitting = [
+        operation.id
+        for operation in spec.operations.values()
+        if not operation.is_extension and fits(spec, operation)
+    ]
+    metafunc.parametrize("operation_id", fitting)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -81,20 +77,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if not _operations(item) or wanted & set(_operations(item))]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    mark = metafunc.definition.get_closest_marker(EACH)
-    if mark is None:
-        return
-    from contract.spec import SPEC, Spec  # noqa: PLC0415
-
-    stash, given = metafunc.config.stash, metafunc.config.getoption("--contract-spec")
-    spec = stash.get(_SPEC, None) or Spec(given or SPEC)
-    stash[_SPEC] = spec
-    fits = mark.kwargs["fits"]
-    fitting = [name for name, operation in spec.operations.items() if fits(operation)]
-    metafunc.parametrize("operation_id", fitting)
 
 
 @pytest.fixture(scope="session")
@@ -201,8 +183,11 @@ def _operations(item: pytest.Item) -> tuple[str, ...]:
 
 
 def _family(item: pytest.Item) -> str:
-    stem = item.path.stem.removeprefix("test_").replace("_", " ")
-    return stem if _inside(item.path) else "own"
+    """The module's name, or that of its folder where a family has several."""
+    if not _inside(item.path):
+        return "own"
+    name = Path(item.path.relative_to(_FAMILIES).parts[0]).stem
+    return name.removeprefix("test_").replace("_", " ")
 
 
 def _inside(path: Path) -> bool:

@@ -1,209 +1,200 @@
-"""What an account can own, as data: how each kind of thing is made, read and ended."""
+"""Sessions, services, snapshots and images as one table: made for a check, and gone after it."""
 
+import base64
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from contract.api import Api
+from contract.api import Api, member
 from contract.exchange import Response
 from contract.outcomes import ContractBroken, NotRun, Unsupported
-from contract.spec import Operation, Spec
 
-__all__ = ["KINDS", "Kind", "Thing", "Things", "kind_of", "opened"]
+__all__ = ["KINDS", "LIVE", "Thing", "awaited", "image", "kept", "new_name", "of", "service"]
 
+T = TypeVar("T")
+Document = dict[str, Any]
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of thing; `make`, `read` and `end` are operations, `of` the kind that it is made from.
+PATIENCE_SECONDS = 60
+_PAUSE_SECONDS = 0.2
+_CONFIRM, _TOO_MANY = 428, 429
+_NO_ANSWER_NEEDED = (ContractBroken, NotRun, Unsupported)
 
-    `body` gives the request that makes one, from the thing that it is made from.
-    """
+KINDS = ("session", "service", "snapshot", "image")
+"""What is made, named, read, listed, locked and deleted in the same way."""
 
-    name: str
-    make: str
-    read: str
-    end: str
-    body: Callable[["Thing | None"], Mapping[str, Any]]
-    of: str | None = None
+LIVE = ("session", "service")
+"""Those of them in which commands run, and which can be frozen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """Something that an account owns; `identifier` is what paths call it by."""
+    """One of KINDS as an account sees it; `document` is the answer that made it."""
 
-    kind: Kind
-    owner: Api
-    identifier: str
+    api: Api
+    kind: str
+    id: str
+    document: Mapping[str, Any]
 
-    def exists(self) -> bool:
-        """A check before may have ended it, though it should not have."""
-        path = {"id": self.identifier}
-        return self.owner.call(self.kind.read, path, expect={200, 404}).status == 200
+    def as_(self, role: str) -> "Thing":
+        """The same thing, asked for by another account."""
+        return replace(self, api=self.api.as_(role))
 
-    def read(self) -> dict[str, Any]:
-        document: dict[str, Any] = self.owner.call(self.kind.read, {"id": self.identifier}).json
-        return document
+    def do(
+        self,
+        verb: str,
+        *,
+        expect: int | Collection[int] = 200,
+        **request: Any,  # noqa: ANN401
+    ) -> Response:
+        """Call `<verb><Kind>`, such as `freezeSession`; see `call`."""
+        return self.call(f"{verb}{self.kind.capitalize()}", expect=expect, **request)
 
-    def stable(self) -> dict[str, Any]:
-        """What of it changes only when somebody changes it."""
-        return {name: value for name, value in self.read().items() if name in _STABLE}
-
-
-_STABLE = frozenset(
-    (
-        *("id", "name", "locked", "visibility", "owner_api_key", "trusted_keys", "source_id"),
-        *("custom_domains", "vcpu", "ttl", "shell", "unfreeze_on_demand"),
-    )
-)
-
-
-def _source(thing: Thing | None) -> str:
-    return thing.identifier if thing else ""
-
-
-def _name() -> str:
-    return f"contract-{secrets.token_hex(6)}"
-
-
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind(
-            "job",
-            "executeAsync",
-            "getJob",
-            "cancelJob",
-            lambda _of: {"language": "bash", "code": "sleep 120", "ttl": 120},
-        ),
-        Kind(
-            "session",
-            "createSession",
-            "getSession",
-            "deleteSession",
-            lambda _of: {"shell": "bash", "network_mode": "zerotrust", "ttl": 600},
-        ),
-        Kind(
-            "service",
-            "createService",
-            "getService",
-            "deleteService",
-            lambda _of: {"name": _name(), "ports": [8000], "bootstrap": "sleep 600"},
-        ),
-        Kind(
-            "snapshot",
-            "createSnapshot",
-            "getSnapshot",
-            "deleteSnapshot",
-            lambda of: {"source_type": "session", "source_id": _source(of), "name": _name()},
-            of="session",
-        ),
-        Kind(
-            "image",
-            "publishImage",
-            "getImage",
-            "deleteImage",
-            lambda of: {"source_type": "snapshot", "source_id": _source(of), "name": _name()},
-            of="snapshot",
-        ),
-    )
-}
-"""All kinds, each after the one that it is made from."""
-
-
-def kind_of(spec: Spec, operation: Operation) -> Kind:
-    """The kind that an operation is about: the contract links it to the one that makes it.
-
-    Raises:
-        ContractBroken: no making is linked to it, so the contract itself is at fault.
-    """
-    for kind in KINDS.values():
-        if operation.id in _targets(spec.operations[kind.make]):
-            return kind
-    raise ContractBroken("links", f"the contract links nothing that makes things to {operation.id}")
-
-
-def parameters(spec: Spec, operation: Operation, identifier: str) -> dict[str, str]:
-    """Path parameters for an operation on a thing, as the link to it says."""
-    making = spec.operations[kind_of(spec, operation).make]
-    link = spec.resolve(_targets(making)[operation.id])
-    return {
-        name: identifier if value.startswith("$response") else value
-        for name, value in link["parameters"].items()
-    }
-
-
-def _targets(making: Operation) -> dict[str, Mapping[str, Any]]:
-    """Links of what a making answers, by the operation that they lead to."""
-    return {
-        name: link for status in making.responses for name, link in making.links(status).items()
-    }
-
-
-def _identifier(spec: Spec, kind: Kind, made: Response) -> str:
-    """Where the link from making to reading says that it stands."""
-    link = spec.resolve(_targets(spec.operations[kind.make])[kind.read])
-    found: Any = made.json
-    for part in link["parameters"]["id"].removeprefix("$response.body#/").split("/"):
-        found = found[part]
-    return str(found)
-
-
-@dataclass(slots=True)
-class Things:
-    """Makes things as one account, each kind once unless asked for afresh."""
-
-    owner: Api
-    made: list[Thing] = field(default_factory=list)
-    _kept: dict[tuple[str, str], Thing | Unsupported | NotRun | ContractBroken] = field(
-        default_factory=dict
-    )
-
-    def one(self, kind: str, label: str = "") -> Thing:
-        """The thing of a kind, made when there is none (any more); another one for each label.
+    def call(
+        self,
+        operation_id: str,
+        *,
+        expect: int | Collection[int] = 200,
+        **request: Any,  # noqa: ANN401 - arguments of Api.call
+    ) -> Response:
+        """Call an operation whose path has the id of the thing.
 
         Raises:
-            Unsupported: the server cannot make one; told again whenever one is asked for.
-            NotRun: the run may not make one.
-            ContractBroken: making one failed.
+            ContractBroken: the answer is not one of those expected.
+            NotRun: the account must confirm it by a one-time code, or has too few slots.
         """
-        found = self._kept.get((kind, label))
-        if isinstance(found, BaseException):
-            raise found
-        if found is None or not found.exists():
-            found = self._make(kind, label)
-        return found
+        right = {expect} if isinstance(expect, int) else set(expect)
+        allowed = right | {_CONFIRM, _TOO_MANY} & self.api.spec.operations[operation_id].statuses
+        response = self.api.call(operation_id, {"id": self.id}, expect=allowed, **request)
+        if response.status not in right:
+            raise NotRun(f"{operation_id}: {response.status}: {response.text[:200]}")
+        return response
 
-    def _make(self, kind: str, label: str) -> Thing:
-        try:
-            made = self._kept[kind, label] = self.fresh(kind)
-        except (Unsupported, NotRun, ContractBroken) as error:
-            self._kept[kind, label] = error
-            raise
-        return made
+    def read(self) -> Document:
+        document: Document = self.do("get").json
+        return document
 
-    def fresh(self, kind: str) -> Thing:
-        """A new thing; raises as `one` does."""
-        how = KINDS[kind]
-        source = self.one(how.of) if how.of else None
-        made = self.owner.call(how.make, json=how.body(source))
-        thing = Thing(how, self.owner, _identifier(self.owner.spec, how, made))
-        self.made.append(thing)
-        return thing
+    def is_listed(self, operation_id: str | None = None, **request: Any) -> bool:  # noqa: ANN401
+        """Whether the account's list has it, or the list that `operation_id` names."""
+        answer = self.api.call(operation_id or f"list{self.kind.capitalize()}s", **request)
+        items = member(answer, f"{self.kind}s")
+        if answer.json.get("count", len(items)) != len(items):
+            raise ContractBroken("count", f"{len(items)} items, count {answer.json['count']}")
+        return self.id in [item.get("id", item.get(f"{self.kind}_id")) for item in items]
+
+    def run(self, command: str, *, expect: int | Collection[int] = 200) -> Document:
+        """What came of a command line in it."""
+        document: Document = self.do("execute", json={"command": command}, expect=expect).json
+        return document
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file into its working directory, through its shell."""
+        text = base64.b64encode(content).decode()
+        ran = self.run(f"printf %s {text} | base64 -d > {name}")
+        if ran["exit_code"] != 0:
+            raise ContractBroken("command", f"a file could not be written: {ran}")
+
+    def content(self, name: str) -> bytes | None:
+        """A file's content; None where there is no such file."""
+        ran = self.run(f"base64 -w0 {name}")
+        return base64.b64decode(ran["stdout"]) if ran["exit_code"] == 0 else None
 
 
-def end(thing: Thing) -> None:
-    """Ask for the end of a thing, which may have come already."""
-    thing.owner.call(thing.kind.end, {"id": thing.identifier}, expect={200, 404, 409})
+def of(api: Api, kind: str, response: Response) -> Thing:
+    """The thing that an answer has made; raises ContractBroken when its two ids differ."""
+    document = response.json
+    made = str(member(response, f"{kind}_id" if kind != "image" else "id"))
+    for spelling in ("id", f"{kind}_id"):
+        if document.get(spelling, made) != made:
+            raise ContractBroken("id", f"{kind} {made} has another {spelling}: {document}")
+    return Thing(api, kind, made, document)
 
 
 @contextmanager
-def opened(owner: Api, end: Callable[[Thing], None] = end) -> Iterator[Things]:
-    """Things that are ended after the block, the latest first."""
-    things = Things(owner)
+def kept(thing: Thing) -> Iterator[Thing]:
+    """Ends what a check has made, locked or not, however the check ends."""
     try:
-        yield things
+        yield thing
     finally:
-        for thing in reversed(things.made):
-            end(thing)
+        for verb in ("unlock", "delete"):
+            with suppress(*_NO_ANSWER_NEEDED):
+                thing.do(verb, expect=(200, 404))
+
+
+def new_name() -> str:
+    """A name that nothing else has."""
+    return f"contract-{secrets.token_hex(6)}"
+
+
+def session(
+    api: Api, multiplexer: str | None = "tmux", **members: object
+) -> AbstractContextManager[Thing]:
+    """A session, one that outlives its clients unless `multiplexer` is None."""
+    body = {**({"multiplexer": multiplexer} if multiplexer else {}), **members}
+    return kept(of(api, "session", api.call("createSession", json=body)))
+
+
+@contextmanager
+def service(api: Api, **members: object) -> Iterator[Thing]:
+    """A service that runs."""
+    made = of(api, "service", api.call("createService", json={"name": new_name(), **members}))
+    with kept(made):
+        runs(made)
+        yield made
+
+
+@contextmanager
+def snapshot(api: Api, **members: object) -> Iterator[Thing]:
+    """A snapshot of a session that is there as long as it is."""
+    with session(api) as source, kept(taken(source, **members)) as made:
+        yield made
+
+
+@contextmanager
+def image(api: Api, **members: object) -> Iterator[Thing]:
+    """An image of a snapshot."""
+    with snapshot(api) as source, kept(published(source, **members)) as made:
+        yield made
+
+
+def taken(source: Thing, **members: object) -> Thing:
+    """A snapshot of a session or service."""
+    return of(source.api, "snapshot", source.do("snapshot", json=members))
+
+
+def published(source: Thing, **members: object) -> Thing:
+    """An image of a service or snapshot."""
+    body = {"source_type": source.kind, "source_id": source.id, "name": new_name(), **members}
+    return of(source.api, "image", source.api.call("publishImage", json=body))
+
+
+MAKERS: Mapping[str, Callable[[Api], AbstractContextManager[Thing]]] = {
+    "session": session,
+    "service": service,
+    "snapshot": snapshot,
+    "image": image,
+}
+"""How one of each kind is made."""
+
+
+def runs(thing: Thing) -> Document:
+    """A session or service, once it runs."""
+    return awaited(
+        thing.read,
+        lambda it: it["status"] == "running",
+        f"the {thing.kind} {thing.id} does not run",
+    )
+
+
+def awaited(look: Callable[[], T], is_right: Callable[[T], bool], otherwise: str) -> T:
+    """What `look` gives as soon as it is right; raises ContractBroken(`otherwise`) if never."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        seen = look()
+        if is_right(seen):
+            return seen
+        if time.monotonic() > deadline:
+            raise ContractBroken("time", f"{otherwise} after {PATIENCE_SECONDS} s: {seen}")
+        time.sleep(_PAUSE_SECONDS)

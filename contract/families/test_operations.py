@@ -27,6 +27,9 @@ MADE_UP = "c0ntract-made-this-up"
 KEY = "unsb-pk-c0nt-ract-made-this"
 
 
+pytestmark = pytest.mark.each_operation
+
+
 @pytest.fixture(scope="session")
 def generator(campaign: Campaign) -> Generator:
     return Generator(campaign.spec)

@@ -9,8 +9,8 @@ from contract.api import Api, member
 from contract.campaign import Campaign
 from contract.exchange import Response
 from contract.outcomes import ContractBroken, NotRun
-from contract.spec import Operation
-from contract.things import Thing, Things, kind_of, opened
+from contract.owned import Thing, Things, kind_of, opened
+from contract.spec import Operation, Spec
 
 CODE, CHALLENGE = "X-Sudo-OTP", "X-Sudo-Challenge"
 WRONG_CODE = "000000"
@@ -46,11 +46,11 @@ def code(campaign: Campaign) -> str:
     return campaign.target.sudo_code
 
 
-def needs_code(operation: Operation) -> bool:
+def needs_code(_spec: Spec, operation: Operation) -> bool:
     return operation.traits.sudo
 
 
-def unlocks(operation: Operation) -> bool:
+def unlocks(_spec: Spec, operation: Operation) -> bool:
     return operation.traits.sudo and operation.id.startswith(UNLOCK)
 
 
@@ -168,7 +168,7 @@ def test_a_challenge_is_good_once(api: Api, things: Things, code: str, operation
     refused(thing, operation_id, code, used)
 
 
-@pytest.mark.each_operation(fits=lambda it: needs_code(it) and not unlocks(it))
+@pytest.mark.each_operation(fits=lambda spec, it: needs_code(spec, it) and not unlocks(spec, it))
 def test_the_right_code_lets_it_happen(
     api: Api, things: Things, code: str, operation_id: str
 ) -> None:

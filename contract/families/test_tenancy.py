@@ -11,9 +11,9 @@ from contract.api import Api, encoded, member
 from contract.campaign import Campaign
 from contract.exchange import Response
 from contract.outcomes import ContractBroken
-from contract.spec import Operation
+from contract.owned import Thing, Things, kind_of, opened, parameters
+from contract.spec import Operation, Spec
 from contract.target import MAIN
-from contract.things import Thing, Things, kind_of, opened, parameters
 
 OWNER, STRANGERS = "second", (MAIN, "third")
 """The owner is not the main account, whose lists other checks fill meanwhile."""
@@ -52,7 +52,7 @@ def shape(response: Response) -> dict[str, Any]:
     return {name: body[name] if name in ("error", "code") else True for name in body}
 
 
-@pytest.mark.each_operation(fits=lambda it: it.names_thing and it.needs_signature)
+@pytest.mark.each_operation(fits=lambda _spec, it: it.names_thing and it.needs_signature)
 def test_what_another_account_owns_does_not_exist(
     api: Api, things: Things, operation_id: str
 ) -> None:
@@ -80,7 +80,7 @@ def unchanged(thing: Thing, before: dict[str, Any]) -> None:
         raise ContractBroken("tenancy", f"a stranger ended the job: it is {after['status']}")
 
 
-def is_list(operation: Operation) -> bool:
+def is_list(_spec: Spec, operation: Operation) -> bool:
     """Whether it lists things of a kind that accounts own."""
     return (
         operation.method == "GET" and operation.tag in KIND_BY_TAG and not operation.path_parameters
@@ -220,7 +220,7 @@ FEW = 3
 """So many of them on operations that only change things, in a quick run."""
 
 
-@pytest.mark.each_operation(fits=lambda it: it.names_thing and it.needs_signature)
+@pytest.mark.each_operation(fits=lambda _spec, it: it.names_thing and it.needs_signature)
 def test_a_hostile_identifier_names_nothing(
     api: Api, campaign: Campaign, operation_id: str
 ) -> None:

@@ -39,7 +39,7 @@ def _leads_to(spec: Spec, operation: Operation, method: str) -> list[Operation]:
     return [it for it in found if it.method == method and it.path.endswith("/{id}")]
 
 
-@pytest.mark.where(fits=creates)
+@pytest.mark.each_operation(fits=creates)
 def test_what_is_created_is_there(api: Api, campaign: Campaign, operation_id: str) -> None:
     """It can be read, and is in the list of its kind."""
     operation = campaign.spec.operations[operation_id]
@@ -81,7 +81,7 @@ def _path(
     return None
 
 
-@pytest.mark.where(fits=creates_for_a_while)
+@pytest.mark.each_operation(fits=creates_for_a_while)
 def test_what_is_deleted_is_gone(api: Api, campaign: Campaign, operation_id: str) -> None:
     """Nothing that the links lead to works any more."""
     operation = campaign.spec.operations[operation_id]

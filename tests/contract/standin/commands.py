@@ -56,10 +56,12 @@ def path(name: str) -> str:
 
 def _pipeline(machine: Machine, words: Sequence[str]) -> Ran:
     ran = Ran()
-    into = None
-    if ">" in words:
-        cut = list(words).index(">")
-        words, into = words[:cut], words[cut + 1]
+    into, before = None, b""
+    cut = next((number for number, word in enumerate(words) if word in (">", ">>")), None)
+    if cut is not None:
+        into = words[cut + 1]
+        before = machine.files.get(path(into), b"") if words[cut] == ">>" else b""
+        words = words[:cut]
     for name, *arguments in _split(words, "|"):
         command = _COMMANDS.get(name)
         if command is None:
@@ -68,7 +70,7 @@ def _pipeline(machine: Machine, words: Sequence[str]) -> Ran:
     if into == "&2":
         ran.stdout, ran.stderr = b"", ran.stderr + ran.stdout
     elif into is not None:
-        machine.files[path(into)], ran.stdout = ran.stdout, b""
+        machine.files[path(into)], ran.stdout = before + ran.stdout, b""
     return ran
 
 

@@ -23,7 +23,7 @@ FAULTS = {
     "resize ignored": "the terminal keeps its first size",
     "exit unsaid": "a shell that ended closes without its event",
     "close code wrong": "a shell that ended closes with 1011",
-    "output cut": "a shell shows the first 64 KiB of an output",
+    "output cut": "a shell loses what of an output is beyond 64 KiB",
     "output decoded": "bytes that are not UTF-8 are replaced",
     "echo to all": "what a shell shows is shown in the shells of other sessions too",
     "events reordered": "the stream shows two lines in the wrong order",

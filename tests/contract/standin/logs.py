@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.contract.standin.world import Call, World
 Document = dict[str, Any]
 SOURCE = "api"
 _LOOK_SECONDS = 0.02
+_TOGETHER_SECONDS = 0.5
 _KEEPALIVE_SECONDS = 1.0
 
 
@@ -40,27 +42,22 @@ def _asked(world: World, call: Call, line: str) -> bool:
 
 async def stream(world: World, call: Call) -> AsyncIterator[bytes]:
     """Lines as they come, as server-sent events."""
-    shown = len(world.lines)
-    idle = 0.0
-    world.streams += 1
-    try:
-        yield b"data: :keepalive\n\n"
-        while True:
-            new = [line for line in world.lines[shown:] if _asked(world, call, line)]
-            shown = len(world.lines)
-            if world.has("events reordered") and len(new) > 1:
-                new[0], new[1] = new[1], new[0]
-            for line in new:
+    shown, silent = len(world.lines), time.monotonic()
+    together = 2 if world.has("events reordered") else 1
+    while True:
+        new = [line for line in world.lines[shown:] if _asked(world, call, line)]
+        idle = time.monotonic() - silent
+        if len(new) >= together or (new and idle > _TOGETHER_SECONDS):
+            shown, silent = len(world.lines), time.monotonic()
+            new[:together] = reversed(new[:together])
+            for line in new[: 1 if world.has("stream ends") else None]:
                 yield _event(world, line)
-                if world.has("stream ends"):
-                    return
-            idle = 0.0 if new else idle + _LOOK_SECONDS
-            if idle > _KEEPALIVE_SECONDS:
-                idle = 0.0
-                yield b"data: :keepalive\n\n"
-            await asyncio.sleep(_LOOK_SECONDS)
-    finally:
-        world.streams -= 1
+            if world.has("stream ends"):
+                return
+        elif idle > _KEEPALIVE_SECONDS:
+            silent = time.monotonic()
+            yield b"data: :keepalive\n\n"
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _event(world: World, line: str) -> bytes:

@@ -40,20 +40,16 @@ def new_session(
 
 
 def boost(world: World, call: Call) -> Document:
-    return _sized(world, call, "session", call.given.get("vcpu", 2), boosted=True)
+    return _sized(world, call, call.given.get("vcpu", 2), boosted=True)
 
 
 def unboost(world: World, call: Call) -> Document:
-    return _sized(world, call, "session", 1, boosted=False)
+    return _sized(world, call, 1, boosted=False)
 
 
-def resize(world: World, call: Call) -> Document:
-    return _sized(world, call, "service", call.given["vcpu"])
-
-
-def _sized(world: World, call: Call, kind: str, vcpu: int, **more: bool) -> Document:
-    thing = world.find(kind, call.id, call.account)
-    size = {"vcpu": vcpu, "memory_mb": vcpu * 2048, **more}
+def _sized(world: World, call: Call, vcpu: int, *, boosted: bool) -> Document:
+    thing = world.find("session", call.id, call.account)
+    size = {"vcpu": vcpu, "memory_mb": vcpu * 2048, "boosted": boosted}
     if world.has("boost forgotten"):
         return thing.shown | size
     thing.shown.update(size)
@@ -66,7 +62,7 @@ def execute_session(world: World, call: Call) -> Document:
 
 def execute_service(world: World, call: Call) -> Document:
     ran = _ran(running(world, call, "service"), call)
-    return world.new("job", call.account, ran).shown
+    return world.new("job", call.account, ran | {"completed_at": moment()}).shown
 
 
 def _ran(thing: Thing, call: Call) -> Document:

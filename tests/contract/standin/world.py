@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract.spec import Operation
 from tests.contract.standin.commands import Machine
+from tests.contract.standin.faults import FAULTS
 
 if TYPE_CHECKING:
     from tests.contract.standin.shell import Terminal
@@ -70,20 +71,30 @@ class Call:
 
 
 class World:
-    """The state of one stand-in, with the faults that are switched on in it."""
+    """The state of one stand-in, and the faults of FAULTS that are switched on in it."""
 
     def __init__(self, faults: Collection[str] = ()) -> None:
-        self.faults = frozenset(faults)
+        self.faults = faults
         self.things: list[Thing] = []
         self.lines: list[str] = []
         self.challenges: dict[str, tuple[str, str]] = {}
-        self.streams = 0
         self.terminals: list[Terminal] = []
         self._numbers = itertools.count(1)
         self._freed: dict[str, str] = {}
 
+    @property
+    def faults(self) -> Collection[str]:
+        return self._faults
+
+    @faults.setter
+    def faults(self, faults: Collection[str]) -> None:
+        unknown = set(faults) - set(FAULTS)
+        if unknown:
+            raise ValueError(f"no such fault: {min(unknown)}")
+        self._faults = frozenset(faults)
+
     def has(self, fault: str) -> bool:
-        return fault in self.faults
+        return fault in self._faults
 
     def new(self, kind: str, owner: str, shown: Mapping[str, Any], **more: Any) -> Thing:  # noqa: ANN401 - members of Thing
         """Add a thing; its document begins with what every one has."""

@@ -1,0 +1,36 @@
+"""Checks as tables over kinds: each row is evidence for the operations of its kind."""
+
+from collections.abc import Iterable
+
+import pytest
+
+__all__ = ["CREATE", "each"]
+
+CREATE = {
+    "session": "createSession",
+    "service": "createService",
+    "snapshot": "snapshotSession",
+    "image": "publishImage",
+}
+"""The operation that makes one of each kind."""
+
+
+def each(kinds: Iterable[str], *verbs: str) -> pytest.MarkDecorator:
+    """Run a check for each kind; `verbs` begin the ids of the operations that it shows."""
+    return pytest.mark.parametrize(
+        "kind",
+        [
+            pytest.param(kind, marks=pytest.mark.operations(*_ids(kind, verbs)), id=kind)
+            for kind in kinds
+        ],
+    )
+
+
+def _ids(kind: str, verbs: Iterable[str]) -> list[str]:
+    return [
+        CREATE[kind] if verb == "create" else f"{verb}{kind.capitalize()}{_PLURAL.get(verb, '')}"
+        for verb in verbs
+    ]
+
+
+_PLURAL = {"list": "s"}

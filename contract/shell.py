@@ -1,0 +1,200 @@
+"""A session's shell as its clients use it: a WebSocket, its handshake judged as any answer."""
+
+import json
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.http11 import Response as Handshake
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from contract.api import Api
+from contract.exchange import Exchange, Request, Response
+from contract.outcomes import ContractBroken
+from contract.spec import Spec
+from contract.wire import NoAnswer, Wire
+
+__all__ = ["PROTOCOL", "Shell", "handshake", "opened", "refused"]
+
+PROTOCOL = "unsandbox-shell"
+ENTER = b"\r"
+
+PATIENCE_SECONDS = 30
+OPEN_SECONDS = 60
+CLOSE_SECONDS = 2
+_LARGEST_FRAME = 4 * 1024 * 1024
+_LARGEST_OUTPUT = 16 * 1024 * 1024
+_EVENT = "#/components/schemas/ShellEvent"
+_SHOWN = 400
+
+
+@dataclass(slots=True)
+class Shell:
+    """One client of a shell; `output` is what came and was not looked at, `events` the JSON."""
+
+    connection: ClientConnection
+    spec: Spec
+    output: bytearray = field(default_factory=bytearray)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def protocol(self) -> str | None:
+        """The sub-protocol that was agreed."""
+        return self.connection.subprotocol
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Say how large the terminal is, with the very bytes that clients send."""
+        self.connection.send(f'{{"type":"resize","cols":{columns},"rows":{rows}}}')
+
+    def type(self, typed: bytes) -> None:
+        """Send bytes as a keyboard would."""
+        self.connection.send(typed)
+
+    def until(self, wanted: bytes) -> bytes:
+        """Output up to and with `wanted`.
+
+        Raises:
+            ContractBroken: it does not come in time, or the shell ends before.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while wanted not in self.output:
+            try:
+                self._receive(deadline)
+            except (ConnectionClosed, TimeoutError) as error:
+                told = f"the shell did not show {wanted!r} ({error!r}): {self._shown()}"
+                raise ContractBroken("output", told) from None
+        end = self.output.index(wanted) + len(wanted)
+        seen = bytes(self.output[:end])
+        del self.output[:end]
+        return seen
+
+    def answer(self, line: str) -> bytes:
+        """All that the terminal shows from the typing of a command line to its end."""
+        token = secrets.token_hex(6)
+        self.type(f"{line}; printf '<%s>\\n' {token}".encode() + ENTER)
+        return self.until(f"<{token}>".encode())
+
+    def ended(self) -> tuple[list[str], int | None]:
+        """Read on until the connection ends: the types of all events, and the close code.
+
+        Raises:
+            ContractBroken: it does not end in time.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        try:
+            while True:
+                self._receive(deadline)
+        except ConnectionClosed:
+            return [event["type"] for event in self.events], self.connection.close_code
+        except TimeoutError:
+            told = f"the shell did not end: {self._shown()}"
+            raise ContractBroken("close", told) from None
+
+    def _receive(self, deadline: float) -> None:
+        frame = self.connection.recv(timeout=max(deadline - time.monotonic(), 0))
+        if isinstance(frame, str):
+            self.events.append(self._event(frame))
+        else:
+            self.output += frame
+            if len(self.output) > _LARGEST_OUTPUT:
+                raise ContractBroken("output", "the shell shows more than it was asked for")
+
+    def _event(self, text: str) -> dict[str, Any]:
+        """A text frame; clients look for `"type":"exit"` in it, without a space."""
+        try:
+            event = json.loads(text)
+        except ValueError:
+            raise ContractBroken("shell event", f"a text frame is no JSON: {text!r}") from None
+        fault = next(self.spec.validator(_EVENT).iter_errors(event), None)
+        if fault is not None:
+            raise ContractBroken("shell event", f"{text[:_SHOWN]}: {fault.message}")
+        if f'"type":"{event["type"]}"' not in text:
+            raise ContractBroken("shell event", f"{text[:_SHOWN]} is not compact JSON")
+        found: dict[str, Any] = event
+        return found
+
+    def _shown(self) -> str:
+        return f"{len(self.output)} bytes, at their end {bytes(self.output[-_SHOWN:])!r}"
+
+
+@contextmanager
+def opened(
+    api: Api, session_id: str, *, signed: bool = True, protocols: Sequence[str] = (PROTOCOL,)
+) -> Iterator[Shell]:
+    """A shell that is open, its terminal 80 by 24.
+
+    Raises:
+        ContractBroken: it does not open, or the handshake's answer breaks the contract.
+    """
+    request = handshake(api, session_id)
+    if not signed:
+        request = replace(request, headers=(), account=None)
+    with _dialled(api.wire, request, protocols) as answer:
+        if isinstance(answer, Response):
+            told = f"the shell did not open: {answer.status}: {answer.text[:_SHOWN]}"
+            raise ContractBroken("status", told)
+        shell = Shell(answer, api.spec)
+        shell.resize(80, 24)
+        yield shell
+
+
+def refused(api: Api, request: Request, protocols: Sequence[str] = (PROTOCOL,)) -> Response:
+    """The answer of a server that opens no shell; raises ContractBroken when it opens one."""
+    with _dialled(api.wire, request, protocols) as answer:
+        if not isinstance(answer, Response):
+            raise ContractBroken("status", f"a shell opened: GET {request.target}")
+        return answer
+
+
+def handshake(api: Api, session_id: str, *, probe: bool = False) -> Request:
+    """The signed request that opens a shell."""
+    operation = api.spec.operations["openSessionShell"]
+    return api.signed(operation, {"id": session_id}, probe=probe)
+
+
+@contextmanager
+def _dialled(
+    wire: Wire, request: Request, protocols: Sequence[str]
+) -> Iterator[ClientConnection | Response]:
+    """The connection as long as the block, or what was answered instead; either is evidence."""
+    wire.admit(request)
+    at, began = wire.now(), time.monotonic()
+    with ExitStack() as stack:
+        connection = None
+        try:
+            connection = stack.enter_context(_connect(wire, request, protocols))
+            said = connection.response
+        except InvalidStatus as error:
+            said = error.response
+        except (InvalidHandshake, OSError, TimeoutError) as error:
+            raise NoAnswer(request, error) from error
+        answer = _answer(said, time.monotonic() - began)
+        wire.keep(Exchange(request, answer, at))
+        yield connection or answer
+
+
+def _connect(wire: Wire, request: Request, protocols: Sequence[str]) -> ClientConnection:
+    return connect(
+        f"ws{wire.target.url.removeprefix('http')}{request.target}",
+        additional_headers=list(request.headers),
+        subprotocols=[Subprotocol(name) for name in protocols] or None,
+        compression=None,
+        open_timeout=OPEN_SECONDS,
+        close_timeout=CLOSE_SECONDS,
+        max_size=_LARGEST_FRAME,
+        user_agent_header=None,
+        proxy=None,
+    )
+
+
+def _answer(said: Handshake | None, seconds: float) -> Response:
+    """The server's half of the handshake."""
+    if said is None:
+        raise ContractBroken("answers", "the handshake has no answer")
+    headers = tuple(said.headers.raw_items())
+    return Response(said.status_code, headers, bytes(said.body or b""), seconds)
