@@ -158,8 +158,11 @@ def _operations(item: pytest.Item) -> tuple[str, ...]:
 
 
 def _family(item: pytest.Item) -> str:
-    inside = item.path.is_relative_to(_FAMILIES)
-    return item.path.stem.removeprefix("test_").replace("_", " ") if inside else "own"
+    """The module's name, or that of its folder where a family has several."""
+    if not item.path.is_relative_to(_FAMILIES):
+        return "own"
+    name = Path(item.path.relative_to(_FAMILIES).parts[0]).stem
+    return name.removeprefix("test_").replace("_", " ")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

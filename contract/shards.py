@@ -21,8 +21,16 @@ _ENDED = (0, 1, 5)
 
 
 def families() -> list[str]:
-    """The names of all families."""
-    return sorted(file.stem.removeprefix("test_") for file in FAMILIES.glob("test_*.py"))
+    """The names of all families: a module `test_NAME.py` or a folder NAME of such modules each."""
+    folders = {file.parent.name for file in FAMILIES.glob("*/test_*.py")}
+    return sorted(
+        folders | {file.stem.removeprefix("test_") for file in FAMILIES.glob("test_*.py")}
+    )
+
+
+def checks(family: str) -> str:
+    """Where the checks of a family are, below FAMILIES."""
+    return family if (FAMILIES / family).is_dir() else f"test_{family}.py"
 
 
 def pytest_command(
@@ -76,8 +84,7 @@ class Shard:
         return self.folder / f"{self.family}.txt"
 
     def start(self) -> "subprocess.Popen[bytes]":
-        file = f"test_{self.family}.py"
-        command = pytest_command(self.args, file, seed=self.seed, events=self.events)
+        command = pytest_command(self.args, checks(self.family), seed=self.seed, events=self.events)
         command += ["-k", self.args.only] if self.args.only else []
         command += ["-x"] if self.args.fail_fast else []
         process = subprocess.Popen(
@@ -95,7 +102,7 @@ class Shard:
 
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
         """Keep what pytest says, clean before it reaches the disk."""
-        with self.output.open("w", encoding="utf-8") as output:
+        with process, self.output.open("w", encoding="utf-8") as output:
             for line in process.stdout or ():
                 output.write(self.redactor.text(line.decode("utf-8", "replace")))
 
