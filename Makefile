@@ -8,7 +8,7 @@ BIN := .venv/bin
 export UNSANDBOX_EMULATOR_EXTRA_CA ?= $(PIP_CERT)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench image lock clean venv venv-dev docker
+.PHONY: help up test contract check bench image lock clean venv venv-dev docker
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ up: venv docker ## start the emulator; the first time this builds its images
 test: venv-dev docker ## run the tests, in real containers
 	@$(BIN)/unsandbox-emulator runtimes build
 	@$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
+
+contract: venv-dev docker ## the contract suite and its proof, against an emulator of their own
+	@$(BIN)/unsandbox-emulator runtimes build
+	@$(BIN)/python -m scripts.contract $(ARGS)
 
 check: venv-dev ## lint, formatting, types
 	@scripts/check
@@ -35,7 +39,7 @@ lock: venv-dev ## write the lock files; ARGS=--upgrade takes the newest versions
 
 clean: ## remove what was made here; images and volumes of the emulator stay
 	rm -rf .venv .build build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find emulator tests scripts -name __pycache__ -prune -exec rm -rf {} +
+	find contract emulator tests scripts -name __pycache__ -prune -exec rm -rf {} +
 
 venv:
 	@scripts/ensure-venv

@@ -9,7 +9,7 @@ from contract.api import Api
 from contract.evidence import Evidence
 from contract.exchange import Exchange, Request
 from contract.outcomes import NotRun
-from contract.profiles import FULL, PROFILES, QUICK, Effort, Profile
+from contract.profiles import FULL, QUICK, Effort, Profile, chosen
 from contract.redact import Redactor
 from contract.spec import SPEC, Spec, loaded
 from contract.target import Target
@@ -83,12 +83,12 @@ def opened(
     Raises:
         SpecError: the contract cannot be read.
     """
-    chosen = PROFILES[profile or ("readonly" if target.real else "full")]
+    allowed = chosen(profile, real=target.real)
     log = Evidence(evidence, redactor(target))
     contract = loaded(spec or SPEC)
-    wire = Wire(target, contract, log, [ProfileGate(chosen), *gates])
+    wire = Wire(target, contract, log, [ProfileGate(allowed), *gates])
     try:
-        yield Campaign(target, chosen, QUICK if quick else FULL, strict, contract, log, wire)
+        yield Campaign(target, allowed, QUICK if quick else FULL, strict, contract, log, wire)
     finally:
         wire.close()
         log.close()

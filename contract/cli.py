@@ -13,6 +13,7 @@ COMMANDS = {
     "explain": "contract.explain_request",
     "proxy": "contract.proxy.command",
     "mutants": "contract.mutants.command",
+    "replay": "contract.replay",
 }
 """Commands by name, and the module of each: HELP, `arguments(parser)` and `main(args)`."""
 
@@ -42,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sub.set_defaults(main=command.main)
     except ModuleNotFoundError as error:
         print(
-            f"unsandbox-contract: {error.name} is not installed; the suite needs what "
-            "`pip install 'unsandbox-emulator[contract]'` brings (in a checkout: make venv-dev)",
+            f"unsandbox-contract: {error.name} is not installed: install the extra `contract`, "
+            "in a checkout by: pip install '.[contract]'",
             file=sys.stderr,
         )
         return COULD_NOT_RUN

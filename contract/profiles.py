@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from contract.spec import Operation
 
-__all__ = ["PROFILES", "Effort", "Profile"]
+__all__ = ["PROFILES", "Effort", "Profile", "chosen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +59,8 @@ PROFILES = {
         Profile("full", "everything, malformed requests too", _everything, probes=True),
     )
 }
+
+
+def chosen(name: str | None, *, real: bool) -> Profile:
+    """The profile of that name; without one, the most that may be done unasked."""
+    return PROFILES[name or ("readonly" if real else "full")]

@@ -11,7 +11,7 @@ __all__ = ["recorded", "shown"]
 LONGEST_TRAIL = 100
 """Exchanges that are kept; those before the latest of them are left out."""
 
-LONGEST_BODY = 256 * 1024
+LONGEST_BODY = 64 * 1024
 """Bytes of a body that are kept."""
 
 _CLOCK_SECONDS = 5

@@ -18,8 +18,8 @@ from contract.mutants.mutant import Kind, Mutant
 from contract.mutants.score import summary, write
 from contract.mutants.table import MUTANTS
 from contract.mutants.verdict import Verdict, is_good
+from contract.preflight import BROKEN, COULD_NOT_RUN, KEPT, CouldNotRun, preflight
 from contract.redact import Redactor
-from contract.run import BROKEN, COULD_NOT_RUN, KEPT, CouldNotRun, preflight
 from contract.shards import families
 from contract.spec import SPEC, Spec, SpecError
 from contract.target import EMULATOR, Target, TargetError

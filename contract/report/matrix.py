@@ -1,17 +1,23 @@
 """The events of a run put together: operation by check, statuses seen, and the verdict."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
+from contract.deviations import Deviations
 from contract.evidence import EVERY_ANSWER
 from contract.outcomes import Outcome
 from contract.spec import Operation, Spec
 
-__all__ = ["Cell", "Matrix", "Row", "Verdict"]
+__all__ = ["LOOSE", "Cell", "Failure", "Matrix", "Row", "Standing", "Verdict"]
+
+LOOSE = "(no operation)"
+"""Stands for the operation where a check belongs to none."""
 
 _RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
+_MESSAGES = 5
+"""How many different messages of one cell are kept."""
 
 
 @dataclass(slots=True)
@@ -20,13 +26,63 @@ class Cell:
 
     outcome: Outcome
     cases: int = 0
+    seconds: float = 0.0
     messages: list[str] = field(default_factory=list)
+    failure: "Failure | None" = None
 
-    def add(self, outcome: Outcome, message: str, cases: int = 1) -> None:
-        self.outcome = min(self.outcome, outcome, key=_RANK.__getitem__)
+    def add(self, outcome: Outcome, message: str, cases: int = 1, seconds: float = 0.0) -> None:
+        if _RANK[outcome] < _RANK[self.outcome]:
+            self.outcome = outcome
+            self.messages.clear()  # what is told has to be about the outcome that is told
         self.cases += cases
-        if message and message not in self.messages:
+        self.seconds += seconds
+        if outcome is self.outcome and message and message not in self.messages[:_MESSAGES]:
             self.messages.append(message)
+            del self.messages[_MESSAGES:]
+
+
+@dataclass(slots=True)
+class Failure:
+    """All failures of one check of one operation; `event` is the one that tells most shortly.
+
+    `number` counts from 1, in the order in which they came.
+    """
+
+    number: int
+    family: str
+    check: str
+    operation: str
+    event: Mapping[str, Any]
+    count: int = 0
+
+    @property
+    def name(self) -> str:
+        """How its files are called."""
+        return f"{self.number:03}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.operation or LOOSE}: {self.family}: {self.check}"
+
+    @property
+    def message(self) -> str:
+        return str(self.event["message"]) or "it failed without a word"
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        self.count += 1
+        mine, other = self.event["trail"], event["trail"]
+        if other and (not mine or len(other) < len(mine)):
+            self.event = event
+
+
+class Standing(StrEnum):
+    """Of an operation: one documented success was seen, or why none was."""
+
+    UNPROVEN = "no success seen"
+    NOT_RUN = "not run"
+    UNSUPPORTED = "unsupported"
+    UNPROVABLE = "documents no success"
+    PROVEN = "proven"
 
 
 @dataclass(slots=True)
@@ -36,11 +92,6 @@ class Row:
     operation: Operation
     cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     seen: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def unsupported(self) -> bool:
-        """The server says that it lacks it, and never gave it."""
-        return 501 in self.seen and not self.proven
 
     @property
     def proven(self) -> bool:
@@ -57,10 +108,24 @@ class Row:
         return sorted(self.operation.statuses - set(self.seen))
 
     @property
-    def not_run(self) -> bool:
-        """Nothing was sent to it, and the run said why."""
+    def standing(self) -> "Standing":
+        """What is known of the operation as a whole."""
+        if self.proven:
+            return Standing.PROVEN
+        if not self.provable:
+            return Standing.UNPROVABLE
+        if 501 in self.seen:
+            return Standing.UNSUPPORTED
+        return self._reason_for_silence() if not self.seen else Standing.UNPROVEN
+
+    def _reason_for_silence(self) -> "Standing":
+        """Why nothing was sent; that no check asked for anything is no reason."""
         outcomes = {cell.outcome for cell in self.cells.values()}
-        return not self.seen and outcomes == {Outcome.NOT_RUN}
+        if outcomes == {Outcome.NOT_RUN}:
+            return Standing.NOT_RUN
+        if outcomes and outcomes <= {Outcome.NOT_RUN, Outcome.UNSUPPORTED}:
+            return Standing.UNSUPPORTED  # what it takes, such as creating something, is
+        return Standing.UNPROVEN
 
     def _is_success(self, status: int) -> bool:
         return status in self.operation.statuses and status < 300
@@ -77,42 +142,68 @@ class Verdict:
 class Matrix:
     """All events of a run."""
 
-    def __init__(self, spec: Spec, events: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        events: Iterable[Mapping[str, Any]],
+        deviations: Deviations | None = None,
+    ) -> None:
         self.spec = spec
+        self.deviations = deviations or Deviations()
         self.rows = {
             operation.id: Row(operation)
             for operation in spec.operations.values()
             if not operation.is_extension
         }
         self.loose: dict[tuple[str, str], Cell] = {}
-        self.failures: list[Mapping[str, Any]] = []
-        self.results: list[Mapping[str, Any]] = []
-        self.ended = 0
+        self.failures: dict[tuple[str, str, str], Failure] = {}
+        self.counts: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+        self.results = 0
         for event in events:
-            _READERS[event["event"]](self, event)
+            reader = _READERS.get(event["event"])
+            if reader is not None:
+                reader(self, event)
 
     @property
     def checks(self) -> list[tuple[str, str]]:
         """The columns: those of every answer first, then a family after the other."""
-        found = {key for row in self.rows.values() for key in row.cells}
+        found = {key for row in self.rows.values() for key in row.cells} | set(self.loose)
         return sorted(found, key=lambda key: (key[0] != EVERY_ANSWER, key))
 
     @property
-    def counts(self) -> Mapping[Outcome, int]:
-        """Results of checks by outcome, those of every answer left out."""
-        counted: dict[Outcome, int] = defaultdict(int)
-        for result in self.results:
-            if result["family"] != EVERY_ANSWER:
-                counted[Outcome(result["outcome"])] += 1
-        return counted
+    def families(self) -> list[str]:
+        """Those that gave a result, in the order of `checks`."""
+        return list(dict.fromkeys(family for family, _ in self.checks))
+
+    @property
+    def judged(self) -> set[tuple[str, str]]:
+        """(operation, FAMILY: CHECK) of all that came to a result."""
+        silent = (Outcome.NOT_RUN, Outcome.UNSUPPORTED)
+        tables = [*((row.operation.id, row.cells) for row in self.rows.values()), ("", self.loose)]
+        return {
+            (operation, f"{family}: {check}")
+            for operation, cells in tables
+            for (family, check), cell in cells.items()
+            if cell.outcome not in silent
+        }
+
+    @property
+    def standings(self) -> dict[Standing, int]:
+        """How many operations stand how."""
+        found = [row.standing for row in self.rows.values()]
+        return {standing: found.count(standing) for standing in Standing}
 
     def unproven(self) -> list[Row]:
-        """Operations that were called, and are said to be there, without one success."""
-        return [
-            row
-            for row in self.rows.values()
-            if row.provable and not row.proven and not row.unsupported and not row.not_run
-        ]
+        """Operations that nothing excuses, without one success."""
+        return [row for row in self.rows.values() if row.standing is Standing.UNPROVEN]
+
+    @property
+    def reasons_of_failures(self) -> list[str]:
+        return [f"{it.title}: {it.message.splitlines()[0]}" for it in self.failures.values()]
+
+    @property
+    def reasons_of_operations(self) -> list[str]:
+        return [f"{row.operation.id}: no documented success was seen" for row in self.unproven()]
 
     def verdict(self, *, whole: bool, further: Iterable[str] = ()) -> Verdict:
         """Whether the contract is kept.
@@ -121,27 +212,47 @@ class Matrix:
             whole: whether every check was asked for, so that what was not seen is missing.
             further: reasons that others have against it.
         """
-        unproven = self.unproven() if whole else []
         reasons = [
-            *(
-                f"{result['family']}: {result['check']}: {result['message'].splitlines()[0]}"
-                for result in self.failures
-                if result["message"]
-            ),
-            *(f"{row.operation.id}: no documented success was seen" for row in unproven),
+            *self.reasons_of_failures,
+            *(self.reasons_of_operations if whole else ()),
+            *self.deviations.reasons(self.judged, whole=whole),
             *further,
         ]
-        return Verdict(not reasons, tuple(dict.fromkeys(reasons)))
+        return Verdict(not reasons, tuple(reasons))
 
     def _result(self, event: Mapping[str, Any]) -> None:
-        outcome = Outcome(event["outcome"])
-        self.results.append(event)
+        outcome, message = Outcome(event["outcome"]), event["message"]
         if outcome is Outcome.FAILED:
-            self.failures.append(event)
+            excuse = self._excuse(event)
+            outcome = Outcome.DEVIATION if excuse else outcome
+            message = f"{excuse}: {message}" if excuse else message
+        self.results += 1
+        if event["family"] != EVERY_ANSWER:
+            self.counts[outcome] += 1
         row = self.rows.get(event["operation"])
         cells = row.cells if row else self.loose
         key = (event["family"], event["check"])
-        cells.setdefault(key, Cell(outcome)).add(outcome, event["message"])
+        cell = cells.setdefault(key, Cell(outcome))
+        cell.add(outcome, message, seconds=event["seconds"])
+        if outcome is Outcome.FAILED:
+            cell.failure = self._failure(event)
+
+    def _failure(self, event: Mapping[str, Any]) -> Failure:
+        key = (event["family"], event["check"], event["operation"])
+        failure = self.failures.setdefault(key, Failure(len(self.failures) + 1, *key, event))
+        failure.add(event)
+        return failure
+
+    def _excuse(self, event: Mapping[str, Any]) -> str:
+        """The ids of the deviations that account for a failure, or for all that caused it."""
+        causes = [
+            (event["operation"], f"{event['family']}: {event['check']}", event["message"]),
+            *((name, f"{EVERY_ANSWER}: {check}", text) for name, check, text in event["cause"]),
+        ]
+        own, *others = [self.deviations.excuse(*cause) for cause in causes]
+        found = [own] if own else others
+        excused = [it.id for it in found if it] if all(found) else []
+        return ", ".join(dict.fromkeys(excused))
 
     def _answers(self, event: Mapping[str, Any]) -> None:
         row = self.rows.get(event["operation"])
@@ -155,13 +266,9 @@ class Matrix:
             cell = row.cells.setdefault((EVERY_ANSWER, event["check"]), Cell(Outcome.PASSED))
             cell.add(Outcome.PASSED, "", event["count"])
 
-    def _end(self, _event: Mapping[str, Any]) -> None:
-        self.ended += 1
-
 
 _READERS = {
     "result": Matrix._result,
     "answers": Matrix._answers,
     "kept": Matrix._kept,
-    "end": Matrix._end,
 }

@@ -1,25 +1,53 @@
 """The report for whoever started the run."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 from contract.outcomes import Outcome
-from contract.report.matrix import Matrix, Verdict
+from contract.report import reproduction
+from contract.report.header import Header
+from contract.report.matrix import Matrix, Standing, Verdict
+from contract.report.printable import printable
+
+__all__ = ["summary"]
 
 _SHOWN = 20
+_NAMES = 8
+_LOUD = (Standing.UNPROVEN, Standing.NOT_RUN, Standing.UNSUPPORTED)
 
 
-def summary(matrix: Matrix, verdict: Verdict, seconds: float) -> str:
-    """Some lines: what speaks against the contract, the counts, the verdict."""
-    rows = matrix.rows.values()
-    unsupported = sum(row.unsupported for row in rows)
-    proven = sum(row.proven for row in rows)
-    counts = ", ".join(f"{matrix.counts.get(outcome, 0)} {outcome}" for outcome in Outcome)
-    reasons = [f"  {reason}" for reason in verdict.reasons[:_SHOWN]]
+def summary(header: Header, matrix: Matrix, verdict: Verdict, report: Path | None) -> str:
+    """Some lines: what speaks against the contract, the counts, the verdict, where to read on."""
+    return "\n".join(_lines(header, matrix, verdict, report))
+
+
+def _lines(header: Header, matrix: Matrix, verdict: Verdict, report: Path | None) -> Iterator[str]:
+    for reason in verdict.reasons[:_SHOWN]:
+        yield f"  {printable(reason, 300)}"
     if len(verdict.reasons) > _SHOWN:
-        reasons.append(f"  and {len(verdict.reasons) - _SHOWN} more")
-    return "\n".join(
-        [
-            *reasons,
-            f"checks: {counts}",
-            f"operations: {len(rows)}, {proven} of them proven, {unsupported} unsupported",
-            f"The contract is {'kept' if verdict.kept else 'NOT kept'} ({seconds:.1f} s)",
-        ]
-    )
+        yield f"  and {len(verdict.reasons) - _SHOWN} more"
+    counts = matrix.counts
+    yield "checks: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
+    standings = matrix.standings
+    told = ", ".join(f"{count} {it}" for it, count in standings.items() if count)
+    yield f"operations: {len(matrix.rows)}: {told}"
+    for standing in _LOUD:
+        names = [name for name, row in matrix.rows.items() if row.standing is standing]
+        if names:
+            more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+            yield f"  {standing}: {', '.join(names[:_NAMES])}{more}"
+    waiting = matrix.deviations.not_judged(matrix.judged)
+    if waiting:
+        yield f"deviations not judged: {', '.join(it.id for it in waiting)}"
+    yield from _leads_on(header, matrix, report)
+    part = "" if header.whole else f", as far as was asked ({header.asked})"
+    word = "kept" if verdict.kept else "NOT kept"
+    yield f"The contract is {word}{part} ({header.seconds:.1f} s)"
+
+
+def _leads_on(header: Header, matrix: Matrix, report: Path | None) -> Iterator[str]:
+    if report is None:
+        return
+    yield f"report: {report / 'index.html'}"
+    for failure in list(matrix.failures.values())[:1]:
+        yield f"reproduce the first failure: {reproduction.command(report, failure, header)}"

@@ -20,7 +20,7 @@ from contract.mutants.serving import Stage
 from contract.mutants.table import MUTANTS
 from contract.mutants.traffic import Build
 from contract.mutants.verdict import Fate, is_good
-from contract.run import COULD_NOT_RUN
+from contract.preflight import COULD_NOT_RUN
 from contract.shards import families
 from contract.signing import signed_headers
 from contract.spec import SPEC, loaded
