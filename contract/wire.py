@@ -1,8 +1,8 @@
 """The one way out: every request of a run passes its gates, and every answer its checks."""
 
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import httpx
@@ -51,7 +51,8 @@ class Gate(Protocol):
 class Wire:
     """Sends requests to one target and keeps what came of them.
 
-    `trail` are the exchanges since it was last cleared: those of the check that runs.
+    `trail` are the exchanges since it was last cleared: those of the check that runs. Threads of
+    one check may send at the same time.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Wire:
         self.trail: list[Exchange] = []
         self._evidence = evidence
         self._gates = gates
+        self._one_by_one = threading.RLock()
         self._http = httpx.Client(
             base_url=target.url, timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
         )
@@ -83,36 +85,26 @@ class Wire:
             Unsupported: 501 where the contract has it.
             NotRun: a gate refused.
         """
-        for gate in self._gates:
-            gate.before(request)
-        with self._exchange(request) as answered:
-            response = self._http.send(self._prepared(request))
-            answered(
-                Response(
-                    response.status_code,
-                    tuple(response.headers.multi_items()),
-                    response.content,
-                    response.elapsed.total_seconds(),
-                )
-            )
-        return self.trail[-1].response
-
-    @contextmanager
-    def _exchange(self, request: Request) -> Iterator[Callable[[Response], None]]:
-        at, came = self.now(), list[Response]()
+        self.admit(request)
+        at = self.now()
         try:
-            yield came.append
+            answer = self._http.send(self._prepared(request))
         except httpx.HTTPError as error:
             raise NoAnswer(request, error) from error
-        self.keep(Exchange(request, came[0], at))
+        headers = tuple(answer.headers.multi_items())
+        seconds = answer.elapsed.total_seconds()
+        response = Response(answer.status_code, headers, answer.content, seconds)
+        self.keep(Exchange(request, response, at))
+        return response
 
     def keep(self, exchange: Exchange) -> None:
         """Judge an exchange that went another way, such as over another library's connection."""
-        self.trail.append(exchange)
-        for gate in self._gates:
-            gate.after(exchange)
-        self._evidence.saw(exchange)
-        self._judge(exchange)
+        with self._one_by_one:
+            self.trail.append(exchange)
+            for gate in self._gates:
+                gate.after(exchange)
+            self._evidence.saw(exchange)
+            self._judge(exchange)
 
     def recorded(self) -> list[dict[str, Any]]:
         """The trail as JSON, for evidence."""
@@ -120,8 +112,9 @@ class Wire:
 
     def admit(self, request: Request) -> None:
         """Let the gates decide on a request that goes another way; raises NotRun."""
-        for gate in self._gates:
-            gate.before(request)
+        with self._one_by_one:
+            for gate in self._gates:
+                gate.before(request)
 
     def _judge(self, exchange: Exchange) -> None:
         found = conformance.violations(self.spec, exchange)
