@@ -1,0 +1,125 @@
+"""Programs run by any of the operations that run one, and what holds of every result."""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from contract.api import Api, member
+from contract.exchange import Response
+from contract.outcomes import ContractBroken
+from contract.programs import Program
+
+__all__ = ["ENDED", "EXECUTIONS", "ended", "files", "polled", "run", "submit"]
+
+ENDED = frozenset({"completed", "failed", "timeout", "cancelled"})
+"""What a job never leaves again."""
+
+Result = Mapping[str, Any]
+
+_PATIENCE_SECONDS = 120
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
+_SAME = (
+    ("output", "stdout"),
+    ("id", "job_id"),
+    ("execution_time_ms", "total_time_ms"),
+    ("execution_time", "total_time_ms"),
+)
+"""Members that say the same as another one, wherever both are."""
+
+
+def run(api: Api, operation_id: str, program: Program, **fields: object) -> Result:
+    """The result of a program, run by one of EXECUTIONS; `fields` are further ones of its request.
+
+    Raises:
+        ContractBroken: it is refused, or the result contradicts itself.
+    """
+    result = EXECUTIONS[operation_id](api, operation_id, program, fields)
+    for fault in _contradictions(result):
+        raise ContractBroken("result", f"{operation_id}: {fault}: {str(result)[:500]}")
+    return result
+
+
+def submit(api: Api, program: Program, **fields: object) -> str:
+    """The id of a job that has been accepted."""
+    return str(member(_post(api, "executeAsync", program, fields), "job_id"))
+
+
+def ended(api: Api, job_id: str) -> Result:
+    """A job, once it has ended."""
+    return list(polled(api, job_id))[-1]
+
+
+def polled(api: Api, job_id: str, until: frozenset[str] = ENDED) -> Iterator[Result]:
+    """A job again and again, until its status is one of `until`; raises ContractBroken if never."""
+    pause, deadline = _FIRST_PAUSE, time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        job = api.call("getJob", {"id": job_id}).json
+        yield job
+        if job["status"] in until:
+            return
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    raise ContractBroken("result", f"job {job_id} was {job['status']} for {_PATIENCE_SECONDS} s")
+
+
+def files(contents: Mapping[str, bytes]) -> list[dict[str, str]]:
+    """Input files as requests have them."""
+    return [
+        {"filename": name, "content": base64.b64encode(content).decode()}
+        for name, content in contents.items()
+    ]
+
+
+def _contradictions(result: Result) -> Iterator[str]:
+    if "exit_code" in result:
+        # A server need not say the status in the answer of a program that has run to its end.
+        well = result["exit_code"] == 0 and result.get("status", "completed") == "completed"
+        if result.get("success") != well:
+            yield f"success is {result.get('success')}"
+    for name, other in _SAME:
+        if name in result and other in result and result[name] != result[other]:
+            yield f"{name} differs from {other}"
+    for artifact in result.get("artifacts", ()):
+        if artifact.get("content_base64", artifact["data"]) != artifact["data"]:
+            yield f"the artifact {artifact['filename']} has two contents"
+
+
+def _execute(api: Api, operation_id: str, program: Program, fields: Result) -> Result:
+    return _result(api, _post(api, operation_id, program, fields))
+
+
+def _run(api: Api, operation_id: str, program: Program, fields: Result) -> Result:
+    return _result(
+        api,
+        api.call(
+            operation_id,
+            query={name: _in_a_query(value) for name, value in fields.items()},
+            content=program.script.encode(),
+            media_type="text/plain",
+        ),
+    )
+
+
+EXECUTIONS: Mapping[str, Callable[[Api, str, Program, Result], Result]] = {
+    "execute": _execute,
+    "executeAsync": _execute,
+    "run": _run,
+    "runAsync": _run,
+}
+"""The operations that run a program. Those that take text have no input files."""
+
+
+def _post(api: Api, operation_id: str, program: Program, fields: Result) -> Response:
+    body = {"language": program.language, "code": program.code, **fields}
+    return api.call(operation_id, json=body)
+
+
+def _result(api: Api, answer: Response) -> Result:
+    document: Result = answer.json
+    return document if "exit_code" in document else ended(api, document["job_id"])
+
+
+def _in_a_query(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,75 @@
+"""The programs that checks have a target run: data (`programs.toml`), by what they do."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.api import Api, member
+from contract.outcomes import NotRun
+
+__all__ = ["Program", "Programs"]
+
+_FILE = Path(__file__).with_name("programs.toml")
+_UNAVAILABLE = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Source code; `interpreter` is what its shebang names, empty where there is none."""
+
+    language: str
+    code: str
+    interpreter: str = ""
+
+    @property
+    def script(self) -> str:
+        """With a shebang, for operations that find the language by it; raises NotRun."""
+        if not self.interpreter:
+            raise NotRun(f"{self.language} has no interpreter that a shebang could name")
+        return f"#!{self.interpreter}\n{self.code}"
+
+
+class Programs:
+    """Those of the file, in the languages that a target lists and can run."""
+
+    def __init__(self, api: Api, file: Path = _FILE) -> None:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        self.shebangs: Mapping[str, list[str]] = document.pop("shebangs")
+        self._table: Mapping[str, Mapping[str, str]] = document
+        self._api = api
+        self._listed: frozenset[str] | None = None
+        self._works: dict[str, bool] = {}
+
+    @property
+    def known(self) -> list[str]:
+        """The languages that the file has."""
+        return list(self._table["nothing"])
+
+    def some(self, name: str) -> Program:
+        """In the first language that runs; raises NotRun when there is none."""
+        found = next(self._every(name), None)
+        if found is None:
+            known = ", ".join(self._table[name])
+            raise NotRun(f"the target runs none of the languages that this needs: {known}")
+        return found
+
+    def every(self, name: str) -> list[Program]:
+        """In each language that runs, at least one; raises NotRun when there is none."""
+        return [self.some(name), *list(self._every(name))[1:]]
+
+    def runs(self, language: str) -> bool:
+        """Whether the target lists a language and has it run a program that does nothing."""
+        if self._listed is None:
+            listed = member(self._api.call("listLanguages"), "languages")
+            self._listed = frozenset(listed)
+        if language in self._listed and language not in self._works:
+            body = {"language": language, "code": self._table["nothing"][language]}
+            answer = self._api.call("execute", json=body, expect=(200, _UNAVAILABLE))
+            self._works[language] = answer.status != _UNAVAILABLE
+        return self._works.get(language, False)
+
+    def _every(self, name: str) -> Iterator[Program]:
+        for language, code in self._table[name].items():
+            if self.runs(language):
+                yield Program(language, code, next(iter(self.shebangs.get(language, ())), ""))
