@@ -11,7 +11,7 @@ from contract.exchange import Response
 from contract.outcomes import ContractBroken
 from contract.programs import Program
 
-__all__ = ["ENDED", "EXECUTIONS", "ended", "files", "polled", "run", "submit"]
+__all__ = ["ENDED", "EXECUTIONS", "begun", "ended", "files", "polled", "run", "submit"]
 
 ENDED = frozenset({"completed", "failed", "timeout", "cancelled"})
 """What a job never leaves again."""
@@ -19,6 +19,8 @@ ENDED = frozenset({"completed", "failed", "timeout", "cancelled"})
 Result = Mapping[str, Any]
 
 _PATIENCE_SECONDS = 120
+_PATIENCE_TO_BEGIN = (1, 4, 15)
+_LONG_TTL = 600
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
 _SAME = (
     ("output", "stdout"),
@@ -44,6 +46,21 @@ def run(api: Api, operation_id: str, program: Program, **fields: object) -> Resu
 def submit(api: Api, program: Program, **fields: object) -> str:
     """The id of a job that has been accepted."""
     return str(member(_post(api, "executeAsync", program, fields), "job_id"))
+
+
+def begun(api: Api, program: Program, env: Mapping[str, str]) -> Iterator[str]:
+    """Jobs of a program that goes on for minutes, each given longer to have begun its work.
+
+    A job says nothing of what it printed before its end: who finds that one has done nothing yet
+    cancels it and takes the next. With the first that has, the loop is to be left.
+    """
+    for patience in _PATIENCE_TO_BEGIN:
+        job_id = submit(api, program, env=dict(env), ttl=_LONG_TTL)
+        job = list(polled(api, job_id, ENDED | {"running"}))[-1]
+        if job["status"] != "running":
+            raise ContractBroken("result", f"a job that should run for minutes is {job['status']}")
+        time.sleep(patience)
+        yield job_id
 
 
 def ended(api: Api, job_id: str) -> Result:

@@ -1,19 +1,18 @@
 """A job goes forward only, has one result, and ends at once when it is cancelled."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 
 from contract.api import Api, member
-from contract.execution import ENDED, EXECUTIONS, ended, polled, run, submit
+from contract.execution import ENDED, EXECUTIONS, begun, ended, polled, run, submit
 from contract.families.semantics.cases import every_execution
 from contract.outcomes import NotRun
-from contract.programs import Program, Programs
+from contract.programs import Programs
 
-STARTED = ENDED | {"running"}
-LONG = "600"
+LONG = "300"
 CANCELS = ["cancelJob", "cancelJobAlias"]
 ORDER = {"pending": 0, "running": 1, **dict.fromkeys(ENDED, 2)}
 ONCE_KNOWN = ("job_id", "language", "network_mode", "created_at", "started_at", "completed_at")
@@ -72,7 +71,7 @@ def test_a_cancelled_job_keeps_what_it_made(
     api: Api, programs: Programs, operation_id: str
 ) -> None:
     program = programs.some("pause")
-    for job_id in running_jobs(api, program):
+    for job_id in begun(api, program, {"PAUSE": LONG}):
         began = time.monotonic()
         answer = api.call(operation_id, {"id": job_id}).json
         assert time.monotonic() - began < float(LONG) / 5, "the program was waited for"
@@ -82,15 +81,6 @@ def test_a_cancelled_job_keeps_what_it_made(
             break
     assert answer["stdout"] == "before\n"
     assert answer.get("stderr", "told\n") == "told\n"
-
-
-def running_jobs(api: Api, program: Program) -> Iterator[str]:
-    """Jobs that have printed something by now: of the first at least one soon has."""
-    for patience in (1, 4, 15):
-        job_id = submit(api, program, env={"PAUSE": LONG}, ttl=int(LONG))
-        assert list(polled(api, job_id, STARTED))[-1]["status"] == "running"
-        time.sleep(patience)
-        yield job_id
 
 
 def assert_same_again(api: Api, job_id: str, answer: Job) -> None:
