@@ -11,7 +11,7 @@ from contract.exchange import Response
 from contract.outcomes import ContractBroken
 from contract.programs import Program
 
-__all__ = ["ENDED", "EXECUTIONS", "begun", "ended", "files", "polled", "run", "submit"]
+__all__ = ["ENDED", "EXECUTIONS", "accept", "begun", "ended", "files", "polled", "run", "submit"]
 
 ENDED = frozenset({"completed", "failed", "timeout", "cancelled"})
 """What a job never leaves again."""
@@ -37,15 +37,18 @@ def run(api: Api, operation_id: str, program: Program, **fields: object) -> Resu
     Raises:
         ContractBroken: it is refused, or the result contradicts itself.
     """
-    result = EXECUTIONS[operation_id](api, operation_id, program, fields)
-    for fault in _contradictions(result):
-        raise ContractBroken("result", f"{operation_id}: {fault}: {str(result)[:500]}")
-    return result
+    document: Result = accept(api, operation_id, program, **fields).json
+    return _sound(document) if "exit_code" in document else ended(api, document["job_id"])
+
+
+def accept(api: Api, operation_id: str, program: Program, **fields: object) -> Response:
+    """What one of EXECUTIONS answers to a program."""
+    return EXECUTIONS[operation_id](api, operation_id, program, fields)
 
 
 def submit(api: Api, program: Program, **fields: object) -> str:
     """The id of a job that has been accepted."""
-    return str(member(_post(api, "executeAsync", program, fields), "job_id"))
+    return str(member(accept(api, "executeAsync", program, **fields), "job_id"))
 
 
 def begun(api: Api, program: Program, env: Mapping[str, str]) -> Iterator[str]:
@@ -64,8 +67,8 @@ def begun(api: Api, program: Program, env: Mapping[str, str]) -> Iterator[str]:
 
 
 def ended(api: Api, job_id: str) -> Result:
-    """A job, once it has ended."""
-    return list(polled(api, job_id))[-1]
+    """A job, once it has ended; raises ContractBroken when it contradicts itself."""
+    return _sound(list(polled(api, job_id))[-1])
 
 
 def polled(api: Api, job_id: str, until: frozenset[str] = ENDED) -> Iterator[Result]:
@@ -89,6 +92,12 @@ def files(contents: Mapping[str, bytes]) -> list[dict[str, str]]:
     ]
 
 
+def _sound(result: Result) -> Result:
+    for fault in _contradictions(result):
+        raise ContractBroken("result", f"{fault}: {str(result)[:500]}")
+    return result
+
+
 def _contradictions(result: Result) -> Iterator[str]:
     if "exit_code" in result:
         # A server need not say the status in the answer of a program that has run to its end.
@@ -103,39 +112,24 @@ def _contradictions(result: Result) -> Iterator[str]:
             yield f"the artifact {artifact['filename']} has two contents"
 
 
-def _execute(api: Api, operation_id: str, program: Program, fields: Result) -> Result:
-    return _result(api, _post(api, operation_id, program, fields))
-
-
-def _run(api: Api, operation_id: str, program: Program, fields: Result) -> Result:
-    return _result(
-        api,
-        api.call(
-            operation_id,
-            query={name: _in_a_query(value) for name, value in fields.items()},
-            content=program.script.encode(),
-            media_type="text/plain",
-        ),
-    )
-
-
-EXECUTIONS: Mapping[str, Callable[[Api, str, Program, Result], Result]] = {
-    "execute": _execute,
-    "executeAsync": _execute,
-    "run": _run,
-    "runAsync": _run,
-}
-"""The operations that run a program. Those that take text have no input files."""
-
-
-def _post(api: Api, operation_id: str, program: Program, fields: Result) -> Response:
+def _with_members(api: Api, operation_id: str, program: Program, fields: Result) -> Response:
     body = {"language": program.language, "code": program.code, **fields}
     return api.call(operation_id, json=body)
 
 
-def _result(api: Api, answer: Response) -> Result:
-    document: Result = answer.json
-    return document if "exit_code" in document else ended(api, document["job_id"])
+def _as_text(api: Api, operation_id: str, program: Program, fields: Result) -> Response:
+    query = {name: _in_a_query(value) for name, value in fields.items()}
+    content = program.script.encode()
+    return api.call(operation_id, query=query, content=content, media_type="text/plain")
+
+
+EXECUTIONS: Mapping[str, Callable[[Api, str, Program, Result], Response]] = {
+    "execute": _with_members,
+    "executeAsync": _with_members,
+    "run": _as_text,
+    "runAsync": _as_text,
+}
+"""The operations that run a program. Those that take text have no input files."""
 
 
 def _in_a_query(value: object) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 from contract.api import Api, member
 from contract.outcomes import NotRun
 
-__all__ = ["Program", "Programs"]
+__all__ = ["FILE", "Program", "Programs"]
 
-_FILE = Path(__file__).with_name("programs.toml")
+FILE = Path(__file__).with_name("programs.toml")
 _UNAVAILABLE = 503
 
 
@@ -33,7 +33,7 @@ class Program:
 class Programs:
     """Those of the file, in the languages that a target lists and can run."""
 
-    def __init__(self, api: Api, file: Path = _FILE) -> None:
+    def __init__(self, api: Api, file: Path = FILE) -> None:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
         self.shebangs: Mapping[str, list[str]] = document.pop("shebangs")
         self._table: Mapping[str, Mapping[str, str]] = document

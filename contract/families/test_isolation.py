@@ -47,8 +47,8 @@ def semitrusted(api: Api, campaign: Campaign, programs: Programs) -> Api:
     """The server, where programs may have a network; it may take a while to set that up."""
     if campaign.profile.name not in ("paid", "full"):
         raise NotRun(f"the profile {campaign.profile.name} gives no program a network")
-    program = programs.some("ask_the_proxy")
-    body = {"language": program.language, "code": "", "network_mode": "semitrusted"}
+    program = programs.some("nothing")
+    body = {"language": program.language, "code": program.code, "network_mode": "semitrusted"}
     answer = api.call("execute", json=body, expect=(200, 503))
     if answer.status != 200:
         raise NotRun(f"the target has no network for programs: {answer.text[:200]}")
@@ -92,6 +92,16 @@ def test_zerotrust_is_the_default_of_text_too(
     result = run(api, "run", programs.some("reach"), env=env)
     assert said(result) == [], "these were reached"
     assert listener.visitors == []
+
+
+@pytest.mark.parametrize("operation_id", ["execute", "runAsync"])
+@pytest.mark.operations("execute")
+def test_a_program_is_told_the_network_that_it_has(
+    semitrusted: Api, programs: Programs, operation_id: str
+) -> None:
+    for mode in ("semitrusted", "zerotrust"):
+        result = run(semitrusted, operation_id, programs.some("nothing"), network_mode=mode)
+        assert result["network_mode"] == mode
 
 
 @pytest.mark.slow_check

@@ -91,8 +91,9 @@ class Trial:
             quick=not self.thorough,
             strict=False,
         )
+        test = shards.checks(self.family)
         return [
-            *shards.pytest_arguments(args, f"test_{self.family}.py", seed=seed, events=events),
+            *shards.pytest_arguments(args, test, seed=seed, events=events),
             # What is loaded already cannot be rewritten, and nothing else has to be.
             *("--assert=plain", "--tb=no"),
             *(word for plugin in _PLUGINS for word in ("-p", plugin)),

@@ -1,11 +1,11 @@
 """Files, source and environment reach the program as they were sent."""
 
-from typing import Any
+import json
 
 import pytest
 from hypothesis import strategies as st
 
-from contract.api import Api
+from contract.api import JSON, Api
 from contract.campaign import Campaign
 from contract.cases import for_all
 from contract.execution import files, run
@@ -59,12 +59,19 @@ def test_the_source_reaches_the_program_unchanged(
     )
 
 
-@pytest.mark.operations("run")
-@pytest.mark.parametrize("media_type", ["application/octet-stream", "application/json"])
-def test_source_is_the_same_in_every_form(api: Api, programs: Programs, media_type: str) -> None:
-    code = programs.some("tell_source").script + "é\r\nb\0\n"
-    body: dict[str, Any] = {"content": code.encode(), "media_type": media_type}
-    result = api.call("run", **({"json": {"code": code}} if "json" in media_type else body)).json
+@pytest.mark.parametrize(
+    ("operation_id", "media_type"),
+    [("run", "application/octet-stream"), ("run", JSON), ("execute", JSON)],
+)
+def test_the_source_is_the_same_in_every_form(
+    api: Api, programs: Programs, operation_id: str, media_type: str
+) -> None:
+    """Letters in JSON may stand for themselves."""
+    program = programs.some("tell_source")
+    code = program.script + "é漢🎉\r\nb\0\n"
+    body = {"code": code} if operation_id == "run" else {"language": program.language, "code": code}
+    written = json.dumps(body, ensure_ascii=False) if media_type == JSON else code
+    result = api.call(operation_id, content=written.encode(), media_type=media_type).json
     if result["exit_code"] == NO_SOURCE_FILE:
         raise NotRun("a program cannot read its own source here")
     assert decoded(result["stdout"]) == code.encode()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contract.api import Api, member
-from contract.execution import ENDED, EXECUTIONS, begun, ended, polled, run, submit
+from contract.execution import ENDED, EXECUTIONS, accept, begun, ended, polled, run, submit
 from contract.families.semantics.cases import every_execution
 from contract.outcomes import NotRun
 from contract.programs import Programs
@@ -34,6 +34,18 @@ def assert_forward(seen: Iterable[Job]) -> None:
         before |= job
 
 
+@pytest.mark.parametrize("operation_id", ["executeAsync", "runAsync"])
+def test_a_job_is_accepted_before_it_has_ended(
+    api: Api, programs: Programs, operation_id: str
+) -> None:
+    """Its program takes many times as long as an answer and a reading ever should."""
+    program, pause = programs.some("pause"), {"PAUSE": "10"}
+    accepted = accept(api, operation_id, program, env=pause)
+    job = api.call("getJob", {"id": member(accepted, "job_id")}).json
+    assert job["status"] in ("pending", "running")
+    api.call("cancelJob", {"id": job["job_id"]})
+
+
 @pytest.mark.operations("executeAsync", "getJob")
 def test_a_job_goes_forward_only(api: Api, programs: Programs) -> None:
     job_id = submit(api, programs.some("pause"), env={"PAUSE": "0.5"})
@@ -49,11 +61,12 @@ def test_a_job_goes_forward_only(api: Api, programs: Programs) -> None:
 def test_a_result_is_the_same_wherever_it_is_read(
     api: Api, programs: Programs, operation_id: str
 ) -> None:
-    result = run(api, operation_id, programs.some("pause"), env={"PAUSE": "0"})
-    path = {"id": result["job_id"]}
-    read, waited = api.call("getJob", path).json, api.call("waitJob", path).json
-    assert read == waited
-    assert {name: read.get(name) for name in result} == dict(result)
+    for name, env in (("pause", {"PAUSE": "0"}), ("exit", {"CODE": "3"})):
+        result = run(api, operation_id, programs.some(name), env=env)
+        path = {"id": result["job_id"]}
+        read, waited = api.call("getJob", path).json, api.call("waitJob", path).json
+        assert read == waited
+        assert {name: read.get(name) for name in result} == dict(result)
 
 
 @pytest.mark.operations("waitJob", "executeAsync", "runAsync")

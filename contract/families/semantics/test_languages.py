@@ -45,3 +45,11 @@ def test_the_language_is_found_by_the_shebang(
 @pytest.mark.parametrize("operation_id", ["run", "runAsync"])
 def test_text_in_no_language_is_refused(api: Api, operation_id: str) -> None:
     api.call(operation_id, content=b"", media_type="text/plain", expect=400, probe=True)
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "name"), [("listLanguages", "languages"), ("listShells", "shells")]
+)
+def test_as_many_are_listed_as_are_counted(api: Api, operation_id: str, name: str) -> None:
+    answer = api.call(operation_id)
+    assert len(set(member(answer, name))) == len(member(answer, name)) == member(answer, "count")

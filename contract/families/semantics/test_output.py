@@ -34,7 +34,11 @@ def test_streams_are_told_apart_byte_for_byte(
     cases = st.tuples(
         st.sampled_from(available), st.one_of(contents, texts.map(str.encode)), contents
     )
-    known = ((b"out\r\n\n", b"err"), (ALL_BYTES, b""), ("é\ufeff🎉\0".encode(), b"\xff\xfe\n"))
+    known = (
+        (b"\x1b[1mout\x1b[0m\r\n\n", b"err"),
+        (ALL_BYTES, b"\x1b[31mred\x1b[0m\b\a"),
+        ("é\ufeff🎉\0".encode(), b"\xff\xfe\n"),
+    )
     for_all(campaign, cases, check, *((available[0], out, err) for out, err in known))
 
 

@@ -8,9 +8,7 @@ import pytest
 
 from contract.api import Api
 from contract.execution import run
-from contract.families.semantics.cases import (
-    with_files,
-)
+from contract.families.semantics.cases import every_execution, with_files
 from contract.programs import Programs
 
 
@@ -37,3 +35,13 @@ def test_runs_at_once_do_not_mix(api: Api, programs: Programs, operation_id: str
         lines = "".join(f"{word} {number}\n" for number in range(100))
         assert (came["stdout"], came["stderr"]) == (lines, lines)
     assert len({came["job_id"] for came in results}) == len(sent)
+
+
+@every_execution
+def test_the_same_request_is_carried_out_again(
+    api: Api, programs: Programs, operation_id: str
+) -> None:
+    """A signature may be used again, and twice within a second it is the same."""
+    results = [run(api, operation_id, programs.some("tell_once")) for _ in range(3)]
+    assert len({result["job_id"] for result in results}) == len(results)
+    assert len({result["stdout"] for result in results}) == len(results)
