@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h11
 
+from contract import options
 from contract.explain import Received, explain, public_key
 from contract.redact import Redactor
 from contract.target import Target, TargetError, resolve
@@ -39,8 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the server's clock, in seconds since 1970, or `sent`: the request's own time; "
         "now when left out",
     )
-    parser.add_argument("--target", metavar="NAME", help="whose accounts to look for the key in")
-    parser.add_argument("--targets", metavar="FILE", type=Path, help="a TOML file of targets")
+    options.add_to(parser, ("target", "targets"))
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 

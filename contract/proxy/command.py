@@ -17,6 +17,7 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from contract import options
 from contract.campaign import redactor
 from contract.consent import admitted
 from contract.exchange import Request, Response
@@ -44,10 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "Point an SDK at it and end it with Ctrl-C. Exit status: 0 when nothing broke the "
         "contract, 1 when something did, 2 when it could not start."
     )
-    parser.add_argument("--url", metavar="TARGET", help="the server, http://HOST:PORT")
-    parser.add_argument("--target", metavar="NAME", help="a target by name, as for `run`")
-    parser.add_argument("--targets", metavar="FILE", type=Path, help="a TOML file of targets")
-    parser.add_argument("--spec", metavar="FILE", type=Path, help="another contract")
+    options.add_to(parser, ("url", "target", "targets", "spec"))
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one")
     parser.add_argument(
         "--report",

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from contract import conformance
 from contract.exchange import Exchange, Request, Response
 from contract.explain import Received, explain, public_key
-from contract.proxy import sent
 from contract.proxy.findings import Finding, Level, Line, Side
+from contract.proxy.sent import Requests
 from contract.signing import AUTHORIZATION
 from contract.spec import Operation, Spec
 from contract.target import Target
@@ -26,6 +26,7 @@ class Judge:
 
     def __init__(self, spec: Spec, target: Target) -> None:
         self._spec = spec
+        self._requests = Requests(spec)
         self._secrets = {it.public_key: it.secret_key for it in target.accounts.values()}
 
     def line(
@@ -42,7 +43,7 @@ class Judge:
         path = request.target.partition("?")[0]
         request = replace(request, operation=self._spec.match(request.method, path))
         findings = [
-            *sent.findings(self._spec, request),
+            *self._requests.findings(request),
             *self._signature(request, at),
             *self._answer(request, response, at, whole=whole),
         ]
@@ -72,8 +73,9 @@ class Judge:
             remedy = "give the key pair by UNSANDBOX_PUBLIC_KEY and UNSANDBOX_SECRET_KEY"
             yield Finding(Side.SIGNATURE, found.code, "header", told, remedy, Level.WARNING)
         elif not found.right:
+            where, remedy = "header/X-Signature", f"the rule: {found.rule}"
             yield Finding(
-                Side.SIGNATURE, found.code, found.rule, found.message, offset=found.offset
+                Side.SIGNATURE, found.code, where, found.message, remedy, offset=found.offset
             )
 
     def _answer(

@@ -297,15 +297,15 @@ def test_what_a_client_does_wrong_is_told_with_its_remedy(server: Server, tmp_pa
     for line in lines:
         jsonschema.validate(line, LINE)
     found = [{(it["rule"], it.get("where", "")) for it in line["findings"]} for line in lines]
-    assert found[0] == {("re-serialised", "the body is signed byte by byte as it is sent")}
+    assert found[0] == {("re-serialised", "header/X-Signature")}
     assert lines[0]["findings"][0]["offset"] == 12
     assert {
-        ("body", "body/ttl"),
+        ("request", "body/ttl"),
         ("alias", "body/network"),
-        ("null", "body/memo"),
+        ("request", ""),
         ("undocumented", "body/z"),
     } <= found[1]
-    assert {("parameter", "query/limit"), ("undocumented", "query/foo")} <= found[2]
+    assert {("request", "limit"), ("undocumented", "query/foo")} <= found[2]
     assert ("alias path", "path") in found[3]
     assert ("path", "path") in found[4]
     assert ("method", "method") in found[5]
