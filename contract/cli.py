@@ -14,6 +14,8 @@ COMMANDS = {
     "proxy": "contract.proxy.command",
     "mutants": "contract.mutants.command",
     "replay": "contract.replay",
+    "diff": "contract.diff",
+    "record": "contract.record",
 }
 """Commands by name, and the module of each: HELP, `arguments(parser)` and `main(args)`."""
 

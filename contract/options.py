@@ -48,6 +48,11 @@ OPTIONS = (
         "to no operation are run too",
         {"metavar": "IDS"},
     ),
+    Option(
+        "golden",
+        "recordings of a real service, for the family golden; those of the suite when left out",
+        {"metavar": "DIR", "type": Path},
+    ),
     Option("quick", "fewer cases, and no slow checks", {"action": "store_true"}),
     Option(
         "strict",
