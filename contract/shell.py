@@ -1,6 +1,7 @@
 """A session's shell as its clients use it: a WebSocket, its handshake judged as any answer."""
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,9 @@ OPEN_SECONDS = 60
 CLOSE_SECONDS = 2
 _LARGEST_FRAME = 4 * 1024 * 1024
 _LARGEST_OUTPUT = 16 * 1024 * 1024
+_CONTROL_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[ -/]*[0-Z\\-~])")
+"""What moves the cursor and sets modes (ECMA-48): multiplexers and line editors put it anywhere."""
+
 _EVENT = "#/components/schemas/ShellEvent"
 _SHOWN = 400
 
@@ -74,10 +78,10 @@ class Shell:
         return seen
 
     def answer(self, line: str) -> bytes:
-        """All that the terminal shows from the typing of a command line to its end."""
+        """What the terminal shows from the typing of a command line to its end, as plain text."""
         token = secrets.token_hex(6)
         self.type(f"{line}; printf '<%s>\\n' {token}".encode() + ENTER)
-        return self.until(f"<{token}>".encode())
+        return _CONTROL_SEQUENCE.sub(b"", self.until(f"<{token}>".encode()))
 
     def ended(self) -> tuple[list[str], int | None]:
         """Read on until the connection ends: the types of all events, and the close code.
