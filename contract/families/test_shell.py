@@ -158,7 +158,7 @@ def test_a_session_with_a_multiplexer_outlives_its_client(api: Api) -> None:
 
 
 def _written(shell: Shell) -> bytes:
-    """What a shell has put into `file`; typed in parts, so that no screen shows it by its typing."""
+    """What a shell has put into `file`; typed in parts, so that its typing does not show it."""
     one, two = new_name(), new_name()
     shell.answer(f"printf '%s' {one} + {two} > file")
     return f"{one}+{two}".encode()
