@@ -101,11 +101,13 @@ def test_a_redeploy_runs_the_script_again_or_a_new_one(api: Api) -> None:
     with service(api, bootstrap_content="printf again >> runs; echo ran\n") as thing:
         logged(thing, "ran")
         thing.call("redeployService")
+        runs(thing)
         awaited(
             lambda: thing.content("runs"), lambda it: it == b"againagain", "the script ran once"
         )
         new = "echo of the new\n"
         thing.call("redeployService", json={"bootstrap_content": new})
+        runs(thing)
         logged(thing, "of the new")
         assert thing.content(SCRIPT) == new.encode()
 
