@@ -7,7 +7,10 @@ from typing import Any
 
 from contract.spec import Operation
 
-__all__ = ["Exchange", "Headers", "Request", "Response"]
+__all__ = ["EVENT_STREAM", "Exchange", "Headers", "Request", "Response"]
+
+EVENT_STREAM = "text/event-stream"
+"""The media type of an answer that has no end."""
 
 Headers = tuple[tuple[str, str], ...]
 

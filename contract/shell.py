@@ -1,6 +1,6 @@
 """A session's shell as its clients use it: a WebSocket, its handshake judged as any answer."""
 
-import json
+import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 
 from contract.api import Api
 from contract.exchange import Exchange, Request, Response
+from contract.messages import SHOWN, document
 from contract.outcomes import ContractBroken
 from contract.spec import Spec
 from contract.wire import NoAnswer, Wire
@@ -23,14 +24,18 @@ __all__ = ["PROTOCOL", "Shell", "handshake", "opened", "refused"]
 
 PROTOCOL = "unsandbox-shell"
 ENTER = b"\r"
+UPGRADE = (("Connection", "Upgrade"), ("Upgrade", "websocket"))
+"""What the WebSocket library adds to a request, as far as evidence shows it."""
 
 PATIENCE_SECONDS = 30
 OPEN_SECONDS = 60
 CLOSE_SECONDS = 2
 _LARGEST_FRAME = 4 * 1024 * 1024
 _LARGEST_OUTPUT = 16 * 1024 * 1024
+_CONTROL_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[ -/]*[0-Z\\-~])")
+"""What moves the cursor and sets modes (ECMA-48): multiplexers and line editors put it anywhere."""
+
 _EVENT = "#/components/schemas/ShellEvent"
-_SHOWN = 400
 
 
 @dataclass(slots=True)
@@ -74,10 +79,10 @@ class Shell:
         return seen
 
     def answer(self, line: str) -> bytes:
-        """All that the terminal shows from the typing of a command line to its end."""
+        """What the terminal shows from the typing of a command line to its end, as plain text."""
         token = secrets.token_hex(6)
         self.type(f"{line}; printf '<%s>\\n' {token}".encode() + ENTER)
-        return self.until(f"<{token}>".encode())
+        return _CONTROL_SEQUENCE.sub(b"", self.until(f"<{token}>".encode()))
 
     def ended(self) -> tuple[list[str], int | None]:
         """Read on until the connection ends: the types of all events, and the close code.
@@ -106,20 +111,13 @@ class Shell:
 
     def _event(self, text: str) -> dict[str, Any]:
         """A text frame; clients look for `"type":"exit"` in it, without a space."""
-        try:
-            event = json.loads(text)
-        except ValueError:
-            raise ContractBroken("shell event", f"a text frame is no JSON: {text!r}") from None
-        fault = next(self.spec.validator(_EVENT).iter_errors(event), None)
-        if fault is not None:
-            raise ContractBroken("shell event", f"{text[:_SHOWN]}: {fault.message}")
+        event = document(self.spec, _EVENT, text)
         if f'"type":"{event["type"]}"' not in text:
-            raise ContractBroken("shell event", f"{text[:_SHOWN]} is not compact JSON")
-        found: dict[str, Any] = event
-        return found
+            raise ContractBroken("schema", f"{text[:SHOWN]} is not compact JSON")
+        return event
 
     def _shown(self) -> str:
-        return f"{len(self.output)} bytes, at their end {bytes(self.output[-_SHOWN:])!r}"
+        return f"{len(self.output)} bytes, at their end {bytes(self.output[-SHOWN:])!r}"
 
 
 @contextmanager
@@ -136,7 +134,7 @@ def opened(
         request = replace(request, headers=(), account=None)
     with _dialled(api.wire, request, protocols) as answer:
         if isinstance(answer, Response):
-            told = f"the shell did not open: {answer.status}: {answer.text[:_SHOWN]}"
+            told = f"the shell did not open: {answer.status}: {answer.text[:SHOWN]}"
             raise ContractBroken("status", told)
         shell = Shell(answer, api.spec)
         shell.resize(80, 24)
@@ -162,6 +160,7 @@ def _dialled(
     wire: Wire, request: Request, protocols: Sequence[str]
 ) -> Iterator[ClientConnection | Response]:
     """The connection as long as the block, or what was answered instead; either is evidence."""
+    request = replace(request, headers=(*request.headers, *UPGRADE))
     wire.admit(request)
     at, began = wire.now(), time.monotonic()
     with ExitStack() as stack:
@@ -181,7 +180,7 @@ def _dialled(
 def _connect(wire: Wire, request: Request, protocols: Sequence[str]) -> ClientConnection:
     return connect(
         f"ws{wire.target.url.removeprefix('http')}{request.target}",
-        additional_headers=list(request.headers),
+        additional_headers=[pair for pair in request.headers if pair not in UPGRADE],
         subprotocols=[Subprotocol(name) for name in protocols] or None,
         compression=None,
         open_timeout=OPEN_SECONDS,

@@ -1,6 +1,5 @@
 """A log stream as its clients follow it: server-sent events, read for a bounded time."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,23 +8,22 @@ from typing import Any
 
 import httpx
 
-from contract.exchange import Exchange, Request, Response
+from contract.exchange import EVENT_STREAM, Exchange, Request, Response
+from contract.messages import SHOWN, document
 from contract.outcomes import ContractBroken
 from contract.spec import Spec
 from contract.wire import NoAnswer, Wire
 
-__all__ = ["EVENT_STREAM", "KEEPALIVE", "LogStream", "events", "followed"]
+__all__ = ["KEEPALIVE", "LogStream", "events", "followed"]
 
-EVENT_STREAM = "text/event-stream"
 KEEPALIVE = ":keepalive"
 
 OPEN_SECONDS = 60
 SILENCE_SECONDS = 5
-"""A stream that says nothing for so long is not waited for."""
+"""A stream that says nothing for so long is read no further."""
 
 _LARGEST = 16 * 1024 * 1024
 _LINE = "#/components/schemas/PaasLogLine"
-_SHOWN = 300
 
 Line = dict[str, Any]
 
@@ -38,6 +36,7 @@ class LogStream:
     _chunks: Iterator[bytes]
     lines: list[Line] = field(default_factory=list)
     ended: bool = False
+    _silent: bool = False
     _unread: bytes = b""
 
     def read(self, count: int, seconds: float) -> list[Line]:
@@ -47,13 +46,15 @@ class LogStream:
             ContractBroken: an event is not as the contract says.
         """
         deadline = time.monotonic() + seconds
-        while len(self.lines) < count and not self.ended and time.monotonic() < deadline:
+        while len(self.lines) < count and time.monotonic() < deadline:
+            if self.ended or self._silent:
+                break
             try:
                 self._unread += next(self._chunks)
             except StopIteration:
                 self.ended = True
             except httpx.ReadTimeout:
-                return self.lines
+                self._silent = True
             except httpx.HTTPError as error:
                 raise ContractBroken("stream", f"the stream broke off: {error!r}") from None
             self._take()
@@ -66,18 +67,7 @@ class LogStream:
         whole, separator, self._unread = text.rpartition(b"\n\n")
         for data in events((whole + separator).decode("utf-8", "replace")):
             if data != KEEPALIVE:
-                self.lines.append(self._line(data))
-
-    def _line(self, data: str) -> Line:
-        try:
-            line = json.loads(data)
-        except ValueError:
-            raise ContractBroken("event", f"an event is no JSON: {data[:_SHOWN]!r}") from None
-        fault = next(self.spec.validator(_LINE).iter_errors(line), None)
-        if fault is not None:
-            raise ContractBroken("event", f"{data[:_SHOWN]}: {fault.message}")
-        found: Line = line
-        return found
+                self.lines.append(document(self.spec, _LINE, data))
 
 
 def events(text: str) -> Iterator[str]:
@@ -95,9 +85,9 @@ def events(text: str) -> Iterator[str]:
         elif name == "data":
             data.append(value.removeprefix(" "))
         elif name == "event" and value.strip() != "message":
-            raise ContractBroken("event", f"an event is named {value.strip()[:_SHOWN]!r}")
+            raise ContractBroken("event", f"an event is named {value.strip()[:SHOWN]!r}")
         elif name not in ("", "event", "id", "retry"):
-            raise ContractBroken("event", f"{line[:_SHOWN]!r} is no line of an event")
+            raise ContractBroken("event", f"{line[:SHOWN]!r} is no line of an event")
 
 
 @contextmanager

@@ -12,7 +12,24 @@ from contract.api import Api, member
 from contract.exchange import Response
 from contract.outcomes import ContractBroken, NotRun, Unsupported
 
-__all__ = ["KINDS", "LIVE", "Thing", "awaited", "image", "kept", "new_name", "of", "service"]
+__all__ = [
+    "KINDS",
+    "LIVE",
+    "MAKERS",
+    "Thing",
+    "awaited",
+    "image",
+    "kept",
+    "logged",
+    "new_name",
+    "of",
+    "published",
+    "runs",
+    "service",
+    "session",
+    "snapshot",
+    "taken",
+]
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -186,6 +203,16 @@ def runs(thing: Thing) -> Document:
         lambda it: it["status"] == "running",
         f"the {thing.kind} {thing.id} does not run",
     )
+
+
+def logged(thing: Thing, text: str) -> str:
+    """The log of a service, once a text is in it."""
+    log: str = awaited(
+        lambda: thing.call("getServiceLogs").json["log"],
+        lambda it: text in it,
+        f"{text!r} is not in the log of {thing.id}",
+    )
+    return log
 
 
 def awaited(look: Callable[[], T], is_right: Callable[[T], bool], otherwise: str) -> T:

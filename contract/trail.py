@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from contract.exchange import Exchange, Request
+from contract.exchange import EVENT_STREAM, Exchange, Request
 from contract.signing import AUTHORIZATION, SIGNATURE, TIME, Credentials, signed_headers
 
 __all__ = ["recorded", "shown"]
@@ -74,7 +74,9 @@ def _body(side: str, body: bytes) -> dict[str, Any]:
 
 def _ordinary(exchange: Exchange, accounts: Mapping[str, Credentials]) -> bool:
     request = exchange.request
-    if request.header("Upgrade") or len(request.body) > LONGEST_BODY:
+    if request.header("Upgrade") or exchange.response.media_type == EVENT_STREAM:
+        return False  # what came of these is more than an answer
+    if len(request.body) > LONGEST_BODY:
         return False
     account = accounts.get(request.account or "")
     given = {name: request.header(name) for name in (AUTHORIZATION, TIME, SIGNATURE)}

@@ -7,7 +7,7 @@ import pytest
 
 from contract.api import Api
 from contract.campaign import Campaign
-from contract.exchange import Response
+from contract.exchange import EVENT_STREAM, Response
 from contract.generated.cases import AnyCase, Generator, economical, request_of
 from contract.generated.driven import each
 from contract.generated.judged import sent
@@ -22,7 +22,6 @@ QUICK_COVERAGE, FULL_COVERAGE = 12, 250
 COSTLY_SHARE = 5
 """Operations that take seconds and cost get one in so many random cases."""
 
-OPEN_ENDED = "text/event-stream"
 MADE_UP = "c0ntract-made-this-up"
 KEY = "unsb-pk-c0nt-ract-made-this"
 
@@ -58,7 +57,7 @@ def operation(campaign: Campaign, operation_id: str, lacking: set[str]) -> Opera
     found = campaign.spec.operations[operation_id]
     if operation_id in lacking:
         raise Unsupported(f"{operation_id} is not supported by this server (501)")
-    if any(media == OPEN_ENDED and status < 300 for status, media in found.pointers):
+    if any(media == EVENT_STREAM and status < 300 for status, media in found.pointers):
         raise NotRun(f"{operation_id} streams, its own family reads it")
     return found
 

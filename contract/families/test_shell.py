@@ -13,6 +13,7 @@ from contract.things import Thing, awaited, new_name, service, session
 pytestmark = pytest.mark.operations("openSessionShell")
 
 NORMAL_CLOSURE = 1000
+END_OF_FILE, DETACH = b"\x04", b"\x02d"
 LARGE = 300_000
 EIGHT_BIT = bytes(range(0x80, 0x100))
 
@@ -100,9 +101,9 @@ def test_output_comes_byte_for_byte(api: Api) -> None:
 @pytest.mark.operations("executeSession")
 def test_typed_bytes_arrive_as_they_are(api: Api) -> None:
     with session(api, multiplexer=None) as thing, opened(api, thing.id) as shell:
-        shell.answer("echo on")
-        shell.type(b"cat > typed" + ENTER)
-        shell.type(EIGHT_BIT + ENTER + b"\x04")
+        shell.type(b"printf 'no%s\\n' w; cat > typed" + ENTER)
+        shell.until(b"now")  # the line editor has left the terminal to the command
+        shell.type(EIGHT_BIT + ENTER + END_OF_FILE)
         shell.answer("echo on")
         assert thing.content("typed") == EIGHT_BIT + b"\n"
 
@@ -150,10 +151,17 @@ def test_a_session_without_a_multiplexer_ends_with_its_client(api: Api) -> None:
 def test_a_session_with_a_multiplexer_outlives_its_client(api: Api) -> None:
     with session(api) as thing:
         with opened(api, thing.id) as shell:
-            shell.answer("printf %s kept > file")
+            text = _written(shell)
         assert _lives(thing)
         with opened(api, thing.id) as shell:
-            assert b"is kept" in shell.answer("printf 'is '; cat file")
+            assert text in shell.answer("cat file")
+
+
+def _written(shell: Shell) -> bytes:
+    """What a shell has put into `file`; typed in parts, so that its typing does not show it."""
+    one, two = new_name(), new_name()
+    shell.answer(f"printf '%s' {one} + {two} > file")
+    return f"{one}+{two}".encode()
 
 
 def _lives(thing: Thing) -> bool:
@@ -166,15 +174,15 @@ def test_a_client_that_detaches_is_told_that_the_shell_lives(api: Api) -> None:
     with session(api) as thing:
         with opened(api, thing.id) as shell:
             shell.answer("echo on")
-            shell.type(b"\x02d")
+            shell.type(DETACH)
             assert shell.ended() == (["detached"], NORMAL_CLOSURE)
         assert _lives(thing)
 
 
 def test_two_clients_share_a_session(api: Api) -> None:
     with session(api) as thing, opened(api, thing.id) as one, opened(api, thing.id) as two:
-        one.answer("printf %s shared > file")
-        assert b"is shared" in two.answer("printf 'is '; cat file")
+        text = _written(one)
+        assert text in two.answer("cat file")
         assert b"still on" in one.answer("printf 'still %s\\n' on")
 
 

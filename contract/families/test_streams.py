@@ -11,7 +11,7 @@ from contract.api import Api, member
 from contract.exchange import Response
 from contract.outcomes import ContractBroken, NotRun
 from contract.stream import LogStream, followed
-from contract.things import Thing, awaited, new_name, service
+from contract.things import logged, new_name, service
 
 SOURCE = "api"
 """The part of the platform whose log has the requests of clients."""
@@ -146,7 +146,7 @@ def test_a_stream_leaves_out_lines_that_lack_a_text(api: Api) -> None:
 def test_a_service_s_log_is_whole_or_as_long_as_was_asked(api: Api) -> None:
     lines = [f"line-{number}" for number in range(1, 6)]
     with service(api, bootstrap_content="".join(f"echo {line}\n" for line in lines)) as thing:
-        log = _service_log(thing, lines[-1])
+        log = logged(thing, lines[-1])
         at = [log.find(line) for line in lines]
         assert at[0] > -1
         assert at == sorted(at), f"not in order: {log}"
@@ -161,10 +161,10 @@ def test_a_service_s_log_is_whole_or_as_long_as_was_asked(api: Api) -> None:
 def test_a_service_s_log_is_its_own(api: Api) -> None:
     one, two = new_name(), new_name()
     with service(api, bootstrap_content=f"echo {one}\n") as first:
-        _service_log(first, one)
+        logged(first, one)
         with service(api, bootstrap_content=f"echo {two}\n") as second:
-            assert one not in _service_log(second, two)
-            assert two not in _service_log(first, one)
+            assert one not in logged(second, two)
+            assert two not in logged(first, one)
             first.as_("second").call("getServiceLogs", expect=404)
 
 
@@ -208,13 +208,3 @@ def _some(stream: LogStream, count: int) -> Sequence[dict[str, Any]]:
     if not lines and not stream.ended:
         raise NotRun(f"no line came in {STREAM_SECONDS} s, in spite of requests")
     return lines
-
-
-def _service_log(thing: Thing, until: str) -> str:
-    """The log, once a text is in it."""
-    text: str = awaited(
-        lambda: thing.call("getServiceLogs").json["log"],
-        lambda log: until in log,
-        f"{until!r} is not in the log of {thing.id}",
-    )
-    return text

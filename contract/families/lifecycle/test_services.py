@@ -5,7 +5,7 @@ import json
 import pytest
 
 from contract.api import Api
-from contract.things import Thing, awaited, kept, new_name, of, runs, service
+from contract.things import Thing, awaited, kept, logged, new_name, of, runs, service
 
 VARIABLES = {
     "PLAIN": "one",
@@ -92,21 +92,23 @@ def test_host_names_are_replaced_added_and_removed(api: Api) -> None:
 def test_the_bootstrap_script_runs_and_can_be_read(api: Api) -> None:
     script = "echo first\necho second\n"
     with service(api, bootstrap_content=script) as thing:
-        assert _log(thing, "second").index("first") < _log(thing, "second").index("second")
+        assert logged(thing, "second").index("first") < logged(thing, "second").index("second")
         assert thing.content(SCRIPT) == script.encode()
 
 
 @pytest.mark.operations("redeployService")
 def test_a_redeploy_runs_the_script_again_or_a_new_one(api: Api) -> None:
     with service(api, bootstrap_content="printf again >> runs; echo ran\n") as thing:
-        _log(thing, "ran")
+        logged(thing, "ran")
         thing.call("redeployService")
+        runs(thing)
         awaited(
             lambda: thing.content("runs"), lambda it: it == b"againagain", "the script ran once"
         )
         new = "echo of the new\n"
         thing.call("redeployService", json={"bootstrap_content": new})
-        _log(thing, "of the new")
+        runs(thing)
+        logged(thing, "of the new")
         assert thing.content(SCRIPT) == new.encode()
 
 
@@ -171,13 +173,3 @@ def _status(thing: Thing) -> tuple[bool, int]:
 def _exported(thing: Thing) -> dict[str, str]:
     lines: list[str] = thing.call("exportServiceEnv").json["env"].splitlines()
     return {name: value for name, _, value in (line.partition("=") for line in lines)}
-
-
-def _log(thing: Thing, until: str) -> str:
-    """The log, once a text is in it."""
-    text: str = awaited(
-        lambda: thing.call("getServiceLogs").json["log"],
-        lambda log: until in log,
-        f"{until!r} is not in the log of {thing.id}",
-    )
-    return text

@@ -40,7 +40,6 @@ def test_a_restore_brings_every_byte_back(api: Api, kind: str) -> None:
         _restores_with(source, RESTORES["restoreSnapshot"])
 
 
-@pytest.mark.slow_check
 @pytest.mark.operations("restoreSession")
 @pytest.mark.parametrize("way", [name for name in RESTORES if name != "restoreSnapshot"])
 def test_a_session_is_restored_by_either_path(api: Api, way: str) -> None:

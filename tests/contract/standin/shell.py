@@ -10,7 +10,7 @@ from tests.contract.standin.world import Thing, World
 PROTOCOL = "unsandbox-shell"
 _ENDINGS = (b"\r", b"\n")
 _PREFIX, _END_OF_FILE = b"\x02", b"\x04"
-_INTO_FILE = b"cat > "
+_INTO_FILE = b"; cat > "
 _CUT, _KEPT = 65_536, 64
 
 
@@ -88,16 +88,16 @@ class Terminal:
         if self._into is not None:
             files[self._into] += line + b"\n"
             return False
-        if line.startswith(_INTO_FILE):
-            self._into = commands.path(line.removeprefix(_INTO_FILE).decode())
-            files[self._into] = b""
-            return False
+        line, into, name = line.partition(_INTO_FILE)
         ran = commands.run(self._session.machine, line.decode())
         output = (ran.stdout + ran.stderr).replace(b"\n", b"\r\n")
         if self._world.has("output cut") and len(output) > _CUT:
             output = output[:_CUT] + output[-_KEPT:]
         await self.show(output)
-        if not ran.ended:
+        if into:
+            self._into = commands.path(name.decode())
+            files[self._into] = b""
+        elif not ran.ended:
             await self.show(b"$ ")
         return ran.ended
 
