@@ -51,14 +51,14 @@ def submit(api: Api, program: Program, **fields: object) -> str:
     return str(member(accept(api, "executeAsync", program, **fields), "job_id"))
 
 
-def begun(api: Api, program: Program, env: Mapping[str, str]) -> Iterator[str]:
+def begun(api: Api, program: Program, env: Mapping[str, str], **fields: object) -> Iterator[str]:
     """Jobs of a program that goes on for minutes, each given longer to have begun its work.
 
     A job says nothing of what it printed before its end: who finds that one has done nothing yet
     cancels it and takes the next. With the first that has, the loop is to be left.
     """
     for patience in _PATIENCE_TO_BEGIN:
-        job_id = submit(api, program, env=dict(env), ttl=_LONG_TTL)
+        job_id = submit(api, program, env=dict(env), ttl=_LONG_TTL, **fields)
         job = list(polled(api, job_id, ENDED | {"running"}))[-1]
         if job["status"] != "running":
             raise ContractBroken("result", f"a job that should run for minutes is {job['status']}")

@@ -56,7 +56,7 @@ class Programs:
 
     def every(self, name: str) -> list[Program]:
         """In each language that runs, at least one; raises NotRun when there is none."""
-        return [self.some(name), *list(self._every(name))[1:]]
+        return list(self._every(name)) or [self.some(name)]
 
     def runs(self, language: str) -> bool:
         """Whether the target lists a language and has it run a program that does nothing."""

@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from contract.api import Api, member
 from contract.execution import ENDED, EXECUTIONS, accept, begun, ended, polled, run, submit
-from contract.families.semantics.cases import every_execution
+from contract.families.semantics.cases import decoded, every_execution
 from contract.outcomes import NotRun
 from contract.programs import Programs
 
 LONG = "300"
+CANCELLED = 137
+"""The exit code of a program that was ended by request."""
+
 CANCELS = ["cancelJob", "cancelJobAlias"]
 ORDER = {"pending": 0, "running": 1, **dict.fromkeys(ENDED, 2)}
 ONCE_KNOWN = ("job_id", "language", "network_mode", "created_at", "started_at", "completed_at")
@@ -84,16 +88,19 @@ def test_a_cancelled_job_keeps_what_it_made(
     api: Api, programs: Programs, operation_id: str
 ) -> None:
     program = programs.some("pause")
-    for job_id in begun(api, program, {"PAUSE": LONG}):
+    for job_id in begun(api, program, {"PAUSE": LONG}, return_artifact=True):
         began = time.monotonic()
         answer = api.call(operation_id, {"id": job_id}).json
         assert time.monotonic() - began < float(LONG) / 5, "the program was waited for"
-        assert (answer["job_id"], answer["status"]) == (job_id, "cancelled")
+        told = (answer["job_id"], answer["status"], answer["success"])
+        assert told == (job_id, "cancelled", True)
         assert_same_again(api, job_id, answer)
         if answer["stdout"]:
             break
     assert answer["stdout"] == "before\n"
     assert answer.get("stderr", "told\n") == "told\n"
+    kept = [(it["filename"], decoded(it["data"])) for it in answer["artifacts"]]
+    assert kept == [("kept", b"before\n")]
 
 
 def assert_same_again(api: Api, job_id: str, answer: Job) -> None:
@@ -102,6 +109,7 @@ def assert_same_again(api: Api, job_id: str, answer: Job) -> None:
         assert api.call(operation_id, {"id": job_id}).json == answer
     job = ended(api, job_id)
     assert (job["status"], job["success"]) == ("cancelled", False)
+    assert job.get("exit_code", CANCELLED) == CANCELLED
     for name in ("stdout", "completed_at"):
         assert job[name] == answer[name]
 
@@ -148,7 +156,7 @@ def test_jobs_are_listed_with_ids_of_their_own(api: Api, programs: Programs) -> 
     ids = [job["job_id"] for job in jobs]
     assert len(set(ids)) == len(ids), "a job is listed twice"
     assert set(made) <= set(ids), "a job is not listed"
-    created = [job["created_at"] for job in jobs]
+    created = [datetime.fromisoformat(job["created_at"]) for job in jobs]
     assert created == sorted(created, reverse=True), "the newest are not first"
 
 
