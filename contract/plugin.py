@@ -26,7 +26,6 @@ OPERATIONS = "operations"
 EACH = "each_operation"
 SLOW = "slow_check"
 _CAMPAIGN = pytest.StashKey["Campaign"]()
-_SPEC = pytest.StashKey[Any]()
 _FAMILIES = Path(__file__).parent / "families"
 
 

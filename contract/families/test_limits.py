@@ -173,9 +173,10 @@ def test_a_body_over_the_limit_is_refused(api: Api, operation_id: str) -> None:
     api.call(operation_id, content=padded({}, MAX_BODY + 1), expect=413, probe=True)
 
 
-@pytest.mark.operations("validateKey")
-def test_a_body_of_the_limit_is_taken(api: Api) -> None:
-    api.call("validateKey", content=padded({}, MAX_BODY))
+@pytest.mark.parametrize("operation_id", ["validateKey", "execute"])
+def test_a_body_of_the_limit_is_taken(api: Api, operation_id: str) -> None:
+    value = {"language": "bash", "code": "echo hi"} if operation_id == "execute" else {}
+    api.call(operation_id, content=padded(value, MAX_BODY))
 
 
 def padded(value: object, size: int) -> bytes:
@@ -240,6 +241,12 @@ def test_the_free_tier_is_refused_what_it_lacks(api: Api, operation_id: str) -> 
 def test_the_free_tier_runs_programs(api: Api) -> None:
     program = {"language": "bash", "code": "echo hi"}
     assert member(api.as_("free").call("execute", json=program), "stdout") == "hi\n"
+
+
+@pytest.mark.parametrize("operation_id", ["execute", "executeAsync"])
+def test_the_free_tier_has_no_network(api: Api, operation_id: str) -> None:
+    program = {"language": "bash", "code": "echo hi", "network_mode": "semitrusted"}
+    api.as_("free").call(operation_id, json=program, expect=403, probe=True)
 
 
 NOWHERE = (

@@ -10,7 +10,7 @@ import pytest
 from contract.api import Api, encoded, member
 from contract.campaign import Campaign
 from contract.exchange import Response
-from contract.outcomes import ContractBroken
+from contract.outcomes import ContractBroken, NotRun
 from contract.owned import Thing, Things, kind_of, opened, parameters
 from contract.spec import Operation, Spec
 from contract.target import MAIN
@@ -78,6 +78,16 @@ def unchanged(thing: Thing, before: dict[str, Any]) -> None:
         raise ContractBroken("tenancy", f"a stranger changed {', '.join(differing)}: {after}")
     if thing.kind.name == "job" and after["status"] not in ("pending", "running"):
         raise ContractBroken("tenancy", f"a stranger ended the job: it is {after['status']}")
+
+
+@pytest.mark.parametrize("operation_id", ["validateKey", "getKeySelf"])
+def test_a_key_is_told_of_itself(api: Api, operation_id: str) -> None:
+    for role in (OWNER, *STRANGERS):
+        account = api.as_(role)
+        told = account.call(operation_id).json.get("public_key")
+        if told is None:
+            raise NotRun(f"{operation_id} does not tell the key that it is about")
+        assert told == account.credentials.public_key, f"{role} is told of {told}"
 
 
 def is_list(_spec: Spec, operation: Operation) -> bool:
