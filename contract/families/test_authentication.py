@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contract.api import Api, encoded, member
+from contract.api import Api, member
 from contract.campaign import Campaign
 from contract.exchange import Headers, Request, Response
 from contract.missigned import (
@@ -23,6 +23,7 @@ from contract.missigned import (
     Signing,
 )
 from contract.outcomes import ContractBroken
+from contract.resources import examples
 from contract.signing import SIGNATURE, TIME, WINDOW_SECONDS, Credentials, signature
 from contract.spec import Operation
 
@@ -159,8 +160,8 @@ def test_nobody_is_let_in_without_a_key(campaign: Campaign, api: Api, operation_
 def any_request(operation: Operation) -> Subject:
     """A request that the operation would take, for a thing that is not there."""
     path = dict.fromkeys(operation.path_parameters, UNKNOWN_ID)
-    media_type, value = operation.sample() or ("", b"")
-    return Subject(operation.id, path, body=encoded(value), media_type=media_type)
+    example = examples(operation)[0]
+    return Subject(operation.id, path, body=example.content or b"", media_type=example.media_type)
 
 
 @pytest.mark.each_operation(fits=lambda _spec, it: not it.signed)

@@ -11,6 +11,7 @@ from contract.api import Api, encoded, member
 from contract.campaign import Campaign
 from contract.exchange import Request, Response
 from contract.outcomes import NotRun
+from contract.resources import examples
 from contract.spec import Operation, Spec
 
 UNKNOWN_ID = "6f1ed002-ab59-4e43-9a2f-0d6c7a1b2c3d"
@@ -226,12 +227,12 @@ def test_a_time_limit_in_the_query_has_the_same_bounds(api: Api) -> None:
 def test_the_free_tier_is_refused_what_it_lacks(api: Api, operation_id: str) -> None:
     """403; where the path names a thing, 404 is as good: the free tier can have none."""
     operation = api.spec.operations[operation_id]
-    media_type, body = operation.sample() or ("", b"")
+    example = examples(operation)[0]
     api.as_("free").call(
         operation_id,
         dict.fromkeys(operation.path_parameters, UNKNOWN_ID),
-        content=encoded(body) or None,
-        media_type=media_type,
+        content=example.content,
+        media_type=example.media_type,
         expect={403, 404} if operation.path_parameters else 403,
         probe=True,
     )
