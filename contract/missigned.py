@@ -129,6 +129,14 @@ def _set(name: str, value: str) -> Callable[[Headers], Headers]:
     return lambda headers: with_header(headers, name, value)
 
 
+def _scheme(scheme: str) -> Callable[[Headers], Headers]:
+    """The right key under another scheme than Bearer."""
+    return lambda headers: tuple(
+        (name, value.replace("Bearer ", scheme) if name == AUTHORIZATION else value)
+        for name, value in headers
+    )
+
+
 def _time(write: Callable[[int], str]) -> Callable[[Signing], Signing]:
     """Sign, correctly, at another time."""
     return lambda signing: replace(signing, at=write(int(signing.at)))
@@ -180,7 +188,8 @@ MISTAKES = (
     Mistake("no Authorization", head=_without(AUTHORIZATION)),
     Mistake("empty Authorization", head=_set(AUTHORIZATION, "")),
     Mistake("Authorization without a key", head=_set(AUTHORIZATION, "Bearer")),
-    Mistake("Authorization of another scheme", head=_set(AUTHORIZATION, "Basic dW5zYjp1bnNi")),
+    Mistake("Authorization of another scheme", head=_scheme("Basic ")),
+    Mistake("Authorization without a scheme", head=_scheme("")),
     Mistake("a key that nobody has", change=_public_key(lambda _key: NOBODY), code=_KEY),
     Mistake("a key cut short", change=_public_key(lambda key: key[:-1])),
     Mistake("a secret that is wrong", change=_secret_key(lambda key: _flipped(key, -1)), code=_BAD),

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract.api import Api
-from contract.exchange import Response
 from contract.outcomes import ContractBroken, NotRun, Unsupported
+from contract.resources import follow, sources
 from contract.spec import Operation, Spec
 
 __all__ = ["KINDS", "Kind", "Thing", "Things", "kind_of", "opened"]
@@ -118,36 +118,25 @@ def kind_of(spec: Spec, operation: Operation) -> Kind:
     Raises:
         ContractBroken: no making is linked to it, so the contract itself is at fault.
     """
-    for kind in KINDS.values():
-        if operation.id in _targets(spec.operations[kind.make]):
-            return kind
-    raise ContractBroken("links", f"the contract links nothing that makes things to {operation.id}")
+    return _way(spec, operation)[0]
 
 
 def parameters(spec: Spec, operation: Operation, identifier: str) -> dict[str, str]:
     """Path parameters for an operation on a thing, as the link to it says."""
-    making = spec.operations[kind_of(spec, operation).make]
-    link = spec.resolve(_targets(making)[operation.id])
+    link = _way(spec, operation)[1]
     return {
         name: identifier if value.startswith("$response") else value
         for name, value in link["parameters"].items()
     }
 
 
-def _targets(making: Operation) -> dict[str, Mapping[str, Any]]:
-    """Links of what a making answers, by the operation that they lead to."""
-    return {
-        name: link for status in making.responses for name, link in making.links(status).items()
-    }
-
-
-def _identifier(spec: Spec, kind: Kind, made: Response) -> str:
-    """Where the link from making to reading says that it stands."""
-    link = spec.resolve(_targets(spec.operations[kind.make])[kind.read])
-    found: Any = made.json
-    for part in link["parameters"]["id"].removeprefix("$response.body#/").split("/"):
-        found = found[part]
-    return str(found)
+def _way(spec: Spec, operation: Operation) -> tuple[Kind, Mapping[str, Any]]:
+    """The kind whose making links to an operation, and that link."""
+    links = {source.operation.id: source.link for source in sources(spec, operation)}
+    for kind in KINDS.values():
+        if kind.make in links:
+            return kind, links[kind.make]
+    raise ContractBroken("links", f"the contract links nothing that makes things to {operation.id}")
 
 
 @dataclass(slots=True)
@@ -188,7 +177,9 @@ class Things:
         how = KINDS[kind]
         source = self.one(how.of) if how.of else None
         made = self.owner.call(how.make, json=how.body(source))
-        thing = Thing(how, self.owner, _identifier(self.owner.spec, how, made))
+        spec = self.owner.spec
+        _, link = _way(spec, spec.operations[how.read])
+        thing = Thing(how, self.owner, str(follow(link["parameters"]["id"], made.json)))
         self.made.append(thing)
         return thing
 

@@ -26,7 +26,6 @@ OPERATIONS = "operations"
 EACH = "each_operation"
 SLOW = "slow_check"
 _CAMPAIGN = pytest.StashKey["Campaign"]()
-_SPEC = pytest.StashKey[Any]()
 _FAMILIES = Path(__file__).parent / "families"
 
 
@@ -54,11 +53,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker(EACH)
     if mark is None or "operation_id" not in metafunc.fixturenames:
         return
-    from contract.spec import SPEC, Spec  # noqa: PLC0415
+    from contract.spec import SPEC, loaded  # noqa: PLC0415
 
-    stash, given = metafunc.config.stash, metafunc.config.getoption("--contract-spec")
-    spec = stash.get(_SPEC, None) or Spec(given or SPEC)
-    stash[_SPEC] = spec
+    spec = loaded(metafunc.config.getoption("--contract-spec") or SPEC)
     fits = mark.kwargs.get("fits", lambda _spec, _operation: True)
     fitting = [
         operation.id

@@ -105,18 +105,6 @@ class Operation:
         links: Mapping[str, Mapping[str, Any]] = self.responses[status].get("links", {})
         return links
 
-    def sample(self) -> tuple[str, Any] | None:
-        """Media type and value of the contract's first example of a body; None without one."""
-        content = self.document.get("requestBody", {}).get("content", {})
-        return next(
-            (
-                (media_type, example["value"])
-                for media_type, described in content.items()
-                for example in described.get("examples", {}).values()
-            ),
-            None,
-        )
-
     def example(self, name: str | None = None, media_type: str = "application/json") -> Any:  # noqa: ANN401 - any JSON
         """A request body that the contract gives as an example; the first one, or one by name."""
         examples = self.document["requestBody"]["content"][media_type]["examples"]

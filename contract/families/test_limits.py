@@ -11,6 +11,7 @@ from contract.api import Api, encoded, member
 from contract.campaign import Campaign
 from contract.exchange import Request, Response
 from contract.outcomes import NotRun
+from contract.resources import examples
 from contract.spec import Operation, Spec
 
 UNKNOWN_ID = "6f1ed002-ab59-4e43-9a2f-0d6c7a1b2c3d"
@@ -173,9 +174,10 @@ def test_a_body_over_the_limit_is_refused(api: Api, operation_id: str) -> None:
     api.call(operation_id, content=padded({}, MAX_BODY + 1), expect=413, probe=True)
 
 
-@pytest.mark.operations("validateKey")
-def test_a_body_of_the_limit_is_taken(api: Api) -> None:
-    api.call("validateKey", content=padded({}, MAX_BODY))
+@pytest.mark.parametrize("operation_id", ["validateKey", "execute"])
+def test_a_body_of_the_limit_is_taken(api: Api, operation_id: str) -> None:
+    value = {"language": "bash", "code": "echo hi"} if operation_id == "execute" else {}
+    api.call(operation_id, content=padded(value, MAX_BODY))
 
 
 def padded(value: object, size: int) -> bytes:
@@ -225,12 +227,12 @@ def test_a_time_limit_in_the_query_has_the_same_bounds(api: Api) -> None:
 def test_the_free_tier_is_refused_what_it_lacks(api: Api, operation_id: str) -> None:
     """403; where the path names a thing, 404 is as good: the free tier can have none."""
     operation = api.spec.operations[operation_id]
-    media_type, body = operation.sample() or ("", b"")
+    example = examples(operation)[0]
     api.as_("free").call(
         operation_id,
         dict.fromkeys(operation.path_parameters, UNKNOWN_ID),
-        content=encoded(body) or None,
-        media_type=media_type,
+        content=example.content,
+        media_type=example.media_type,
         expect={403, 404} if operation.path_parameters else 403,
         probe=True,
     )
@@ -240,6 +242,12 @@ def test_the_free_tier_is_refused_what_it_lacks(api: Api, operation_id: str) -> 
 def test_the_free_tier_runs_programs(api: Api) -> None:
     program = {"language": "bash", "code": "echo hi"}
     assert member(api.as_("free").call("execute", json=program), "stdout") == "hi\n"
+
+
+@pytest.mark.parametrize("operation_id", ["execute", "executeAsync"])
+def test_the_free_tier_has_no_network(api: Api, operation_id: str) -> None:
+    program = {"language": "bash", "code": "echo hi", "network_mode": "semitrusted"}
+    api.as_("free").call(operation_id, json=program, expect=403, probe=True)
 
 
 NOWHERE = (

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from contract.api import Api, encoded, member
+from contract.api import Api, member
 from contract.campaign import Campaign
 from contract.exchange import Response
-from contract.outcomes import ContractBroken
+from contract.outcomes import ContractBroken, NotRun
 from contract.owned import Thing, Things, kind_of, opened, parameters
+from contract.resources import examples
 from contract.spec import Operation, Spec
 from contract.target import MAIN
 
@@ -28,12 +29,12 @@ def things(campaign: Campaign) -> Iterator[Things]:
 
 def attempt(api: Api, operation: Operation, identifier: str) -> Response:
     """What a stranger gets for a thing: 404 and nothing else."""
-    media_type, body = operation.sample() or ("", b"")
+    example = examples(operation)[0]
     return api.call(
         operation.id,
         parameters(api.spec, operation, identifier),
-        content=encoded(body) or None,
-        media_type=media_type,
+        content=example.content,
+        media_type=example.media_type,
         expect=404,
         probe=True,
     )
@@ -78,6 +79,16 @@ def unchanged(thing: Thing, before: dict[str, Any]) -> None:
         raise ContractBroken("tenancy", f"a stranger changed {', '.join(differing)}: {after}")
     if thing.kind.name == "job" and after["status"] not in ("pending", "running"):
         raise ContractBroken("tenancy", f"a stranger ended the job: it is {after['status']}")
+
+
+@pytest.mark.parametrize("operation_id", ["validateKey", "getKeySelf"])
+def test_a_key_is_told_of_itself(api: Api, operation_id: str) -> None:
+    for role in (OWNER, *STRANGERS):
+        account = api.as_(role)
+        told = account.call(operation_id).json.get("public_key")
+        if told is None:
+            raise NotRun(f"{operation_id} does not tell the key that it is about")
+        assert told == account.credentials.public_key, f"{role} is told of {told}"
 
 
 def is_list(_spec: Spec, operation: Operation) -> bool:
@@ -192,10 +203,10 @@ def sees_not(who: Api, image: Thing, listing: str) -> None:
 
 def keeps_to_owner(who: Api, image: Thing, operation_id: str) -> None:
     """Who may see an image may not change it: 403, or 404 as if it could not be seen."""
-    _, body = who.spec.operations[operation_id].sample() or ("", None)
+    example = examples(who.spec.operations[operation_id])[0]
     before = image.stable()
     path = {"id": image.identifier}
-    who.call(operation_id, path, json=body, expect={403, 404}, probe=True)
+    who.call(operation_id, path, content=example.content, expect={403, 404}, probe=True)
     unchanged(image, before)
 
 
@@ -225,7 +236,7 @@ def test_a_hostile_identifier_names_nothing(
     api: Api, campaign: Campaign, operation_id: str
 ) -> None:
     operation = api.spec.operations[operation_id]
-    media_type, body = operation.sample() or ("", b"")
+    example = examples(operation)[0]
     chosen = list(HOSTILE.values())
     if not campaign.effort.slow and operation.method != "GET":
         chosen = chosen[:FEW]
@@ -233,8 +244,8 @@ def test_a_hostile_identifier_names_nothing(
         response = api.call(
             operation_id,
             {**parameters(api.spec, operation, identifier), "id": identifier},
-            content=encoded(body) or None,
-            media_type=media_type,
+            content=example.content,
+            media_type=example.media_type,
             expect={400, 404},
             probe=True,
         )

@@ -91,7 +91,6 @@ class Proxy:
         return self._host if name.lower() == "host" and value == self._own else value
 
     async def _forward(self, call: Call) -> Answer:
-        url = httpx.URL(self._inner.url).copy_with(raw_path=call.target.encode("latin-1"))
         headers = [
             (k, v) for k, v in call.headers if k.lower() not in (*_HOP_BY_HOP, "content-length")
         ]
@@ -99,9 +98,10 @@ class Proxy:
             headers.append(("content-length", str(len(call.body))))
         request = httpx.Request(
             call.method,
-            url,
+            self._inner.url,
             headers=[(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers],
             content=call.body,
+            extensions={"target": call.target.encode("latin-1")},  # httpx would resolve `..`
         )
         response = await self._http.send(request, stream=True)
         answer = Answer(response.status_code, _passed(response))

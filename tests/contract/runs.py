@@ -1,28 +1,48 @@
-"""Runs of families as users start them, and what came of each check."""
+"""Runs of families as users start them, against faulty servers, and what came of each check."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from contract.cli import main
 from contract.evidence import read
+from contract.mutants.mutators import chained
+from contract.mutants.serving import Stage
+from contract.mutants.table import MUTANTS
+from contract.mutants.traffic import Build
+from contract.spec import SPEC, loaded
+from contract.target import resolve
 
 
-def results(url: str, family: str, folder: Path, *arguments: str) -> list[dict[str, Any]]:
-    """What came of each check of a quick run of one family."""
+@contextmanager
+def faulty(url: str, *faults: Build | str) -> Iterator[str]:
+    """The address of a proxy before a server, with faults, some of them by the mutant's name."""
+    builds = [MUTANTS[it].mutator if isinstance(it, str) else it for it in faults]
+    with (
+        Stage.opened(resolve(None, url), loaded(SPEC)) as stage,
+        stage.serving(chained(*builds)()) as proxy,
+    ):
+        yield proxy
+
+
+def failed(url: str, family: str, folder: Path, *arguments: str) -> dict[str, set[str]]:
+    """Cases of a family's checks that fail in a quick run: what stands in brackets in a test id.
+
+    The checks that are not there did not fail.
+    """
     status = main(
         ["run", "--url", url, "--family", family, "--quick", "--report", str(folder), *arguments]
     )
-    events = read((folder / "events").glob("*.jsonl"))
-    found = [event for event in events if event["event"] == "result"]
-    assert status == any(result["outcome"] == "failed" for result in found)
-    return found
-
-
-def failed(found: list[dict[str, Any]]) -> dict[str, set[str]]:
-    """Cases by check, of those that failed: what stands in the brackets of the test's name."""
     cases: dict[str, set[str]] = {}
-    for result in found:
+    for result in _results(folder):
         if result["outcome"] == "failed":
             case = result["test"].partition("[")[2].removesuffix("]")
             cases.setdefault(result["check"], set()).add(case)
+    assert status == bool(cases)
     return cases
+
+
+def _results(folder: Path) -> Iterator[dict[str, Any]]:
+    events = read((folder / "events").glob("*.jsonl"))
+    return (event for event in events if event["event"] == "result")
