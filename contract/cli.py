@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol, cast
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "parser"]
 
 COMMANDS = {
     "run": "contract.run",
@@ -30,19 +30,25 @@ class Command(Protocol):
     def main(self, args: argparse.Namespace) -> int: ...
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; its exit status."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line; raises ModuleNotFoundError for a package that the suite lacks."""
+    made = argparse.ArgumentParser(
         prog="unsandbox-contract",
         description="Tells whether a server keeps the unsandbox API's contract.",
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = made.add_subparsers(metavar="COMMAND", required=True)
+    for name, module in COMMANDS.items():
+        command = cast("Command", importlib.import_module(module))
+        sub = commands.add_parser(name, help=command.HELP, description=command.HELP)
+        command.arguments(sub)
+        sub.set_defaults(main=command.main)
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; its exit status."""
     try:
-        for name, module in COMMANDS.items():
-            command = cast("Command", importlib.import_module(module))
-            sub = commands.add_parser(name, help=command.HELP, description=command.HELP)
-            command.arguments(sub)
-            sub.set_defaults(main=command.main)
+        known = parser()
     except ModuleNotFoundError as error:
         print(
             f"unsandbox-contract: {error.name} is not installed: install the extra `contract`, "
@@ -50,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return COULD_NOT_RUN
-    args = parser.parse_args(argv)
+    args = known.parse_args(argv)
     status: int = args.main(args)
     return status
 

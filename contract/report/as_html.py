@@ -67,8 +67,8 @@ def write(folder: Path, header: Header, matrix: Matrix, verdict: Verdict) -> Non
         *_failures(folder, header, matrix),
         *_reasons(matrix, verdict),
         *_deviations(matrix),
-        *_silence(matrix),
         *_table(matrix),
+        *_silence(matrix),
         *_operations(matrix),
     )
     page = element("html", head, body, lang="en")
@@ -89,6 +89,7 @@ def _top(header: Header, matrix: Matrix, verdict: Verdict) -> Iterator[ET.Elemen
         element("h1", f"The contract is {'kept' if verdict.kept else 'NOT kept'}{part}"),
         element("p", f"{header.target} at {header.url}"),
         element("p", f"{count} things speak against it; they are below.") if count else None,
+        element("p", _covered(matrix)),
         class_=f"verdict {'kept' if verdict.kept else 'broken'}",
     )
     yield _run(header)
@@ -99,11 +100,18 @@ def _top(header: Header, matrix: Matrix, verdict: Verdict) -> Iterator[ET.Elemen
     yield _ways()
 
 
+def _covered(matrix: Matrix) -> str:
+    standings = matrix.standings
+    left = {it: count for it, count in standings.items() if it is not Standing.PROVEN and count}
+    told = "".join(f"; {count} {it}" for it, count in left.items())
+    return f"{standings[Standing.PROVEN]} of {len(matrix.rows)} operations are proven{told}."
+
+
 _PARTS = {
     "failures": "Failures",
     "reasons": "What else speaks against it",
-    "silence": "Not run and unsupported",
     "matrix": "Operations by family",
+    "silence": "Not run and unsupported",
     "operations": "Each operation",
 }
 """The page's parts by their anchors."""

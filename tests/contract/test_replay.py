@@ -15,6 +15,7 @@ from contract.api import Api
 from contract.campaign import opened
 from contract.cli import main
 from contract.mutants.mutators import on_response, status
+from contract.mutants.table import MUTANTS
 from contract.mutants.traffic import Answer, Build, Call, replaced
 from contract.outcomes import ContractBroken
 from contract.report import write
@@ -36,11 +37,6 @@ def failures(folder: Path, url: str, ask: Callable[[Api], object]) -> Path:
     return folder / "failures"
 
 
-def _without_stdout(call: Call, answer: Answer) -> None:
-    if call.path == "/execute":
-        answer.document = {**answer.document, "stdout": ""}
-
-
 def _state_that_is_none(call: Call, answer: Answer) -> None:
     if call.method == "GET" and b'"completed"' in answer.body:
         answer.document = {**answer.document, "status": "gone"}
@@ -55,7 +51,6 @@ def _page(_call: Call, answer: Answer) -> None:
     answer.body = b"<h1>Not found</h1>"
 
 
-without_stdout = on_response(_without_stdout)
 state_of_a_job = on_response(_state_that_is_none)
 missing_job_found = on_response(_found, status(404))
 page_for_404 = on_response(_page, status(404))
@@ -143,13 +138,15 @@ def test_the_pytest_file_does_the_same(server: Server, tmp_path: Path) -> None:
 def test_a_check_is_run_again_with_its_seed(
     server: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with faulty(server.api, without_stdout) as url:
-        only = ["--family", "operations", "--only", "first_example"]
-        assert main(["run", "--url", url, *only, "--report", str(tmp_path)]) == 1
-        (file,) = (tmp_path / "failures").glob("*.json")
+    """What a signature that must be refused shows, the same request signed anew would not."""
+    fault = MUTANTS["signature-unchecked"].build
+    some = ("--quick", "--family", "authentication", "--operations", "getKeySelf", "--fail-fast")
+    with faulty(server.api, fault) as url:
+        assert main(["run", "--url", url, *some, "--report", str(tmp_path)]) == 1
+        file = tmp_path / "failures" / "001.json"
         assert not json.loads(file.read_text())["requests"]
         assert replay(file, url) == 1
-        assert "the_first_example_runs: failed" in capfd.readouterr().out
+        assert "test_authentication.py::" in capfd.readouterr().out
     assert replay(file, server.api) == 0
 
 
