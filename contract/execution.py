@@ -22,12 +22,7 @@ _PATIENCE_SECONDS = 120
 _PATIENCE_TO_BEGIN = (1, 4, 15)
 _LONG_TTL = 600
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
-_SAME = (
-    ("output", "stdout"),
-    ("id", "job_id"),
-    ("execution_time_ms", "total_time_ms"),
-    ("execution_time", "total_time_ms"),
-)
+_SAME = (("output", "stdout"), ("id", "job_id"))
 """Members that say the same as another one, wherever both are."""
 
 

@@ -70,13 +70,19 @@ def direct(campaign: Campaign, listener: Listener) -> list[Target]:
 # --- networks ----------------------------------------------------------------------------------
 
 
-@pytest.mark.operations("execute", "executeAsync")
-@pytest.mark.parametrize("fields", [{}, {"network_mode": "zerotrust"}], ids=["default", "asked"])
+@pytest.mark.parametrize(
+    ("operation_id", "fields"), [("execute", {}), ("executeAsync", {"network_mode": "zerotrust"})]
+)
 def test_zerotrust_reaches_nothing(
-    api: Api, campaign: Campaign, programs: Programs, listener: Listener, fields: dict[str, str]
+    api: Api,
+    campaign: Campaign,
+    programs: Programs,
+    listener: Listener,
+    operation_id: str,
+    fields: dict[str, str],
 ) -> None:
+    """Neither by default nor when it is asked for."""
     targets = [*direct(campaign, listener), *(("name", name, 443) for name in NAMES)]
-    operation_id = "executeAsync" if fields else "execute"
     env = {"TARGETS": json.dumps(targets)}
     result = run(api, operation_id, programs.some("reach"), env=env, ttl=60, **fields)
     assert said(result) == [], "these were reached"
@@ -95,7 +101,6 @@ def test_zerotrust_is_the_default_of_text_too(
 
 
 @pytest.mark.parametrize("operation_id", ["execute", "runAsync"])
-@pytest.mark.operations("execute")
 def test_a_program_is_told_the_network_that_it_has(
     semitrusted: Api, programs: Programs, operation_id: str
 ) -> None:
@@ -165,7 +170,6 @@ def test_semitrusted_reaches_the_world(
 # --- privileges and bounds ---------------------------------------------------------------------
 
 
-@pytest.mark.operations("execute", "executeAsync")
 @pytest.mark.parametrize("operation_id", ["execute", "executeAsync"])
 def test_a_program_has_no_privileges(api: Api, programs: Programs, operation_id: str) -> None:
     assert said(run(api, operation_id, programs.some("privileges"))) == []

@@ -73,7 +73,7 @@ def test_a_result_is_the_same_wherever_it_is_read(
         assert {name: read.get(name) for name in result} == dict(result)
 
 
-@pytest.mark.operations("waitJob", "executeAsync", "runAsync")
+@pytest.mark.operations("waitJob", "executeAsync")
 def test_waiting_answers_when_the_job_has_ended(api: Api, programs: Programs) -> None:
     program = programs.some("pause")
     path = {"id": submit(api, program, env={"PAUSE": "0.5"})}
