@@ -26,23 +26,25 @@ def faulty(url: str, *faults: Build | str) -> Iterator[str]:
         yield proxy
 
 
+def results(url: str, family: str, folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    """What came of each check of a quick run of one family."""
+    status = main(
+        ["run", "--url", url, "--family", family, "--quick", "--report", str(folder), *arguments]
+    )
+    events = read((folder / "events").glob("*.jsonl"))
+    found = [event for event in events if event["event"] == "result"]
+    assert status == any(result["outcome"] == "failed" for result in found)
+    return found
+
+
 def failed(url: str, family: str, folder: Path, *arguments: str) -> dict[str, set[str]]:
     """Cases of a family's checks that fail in a quick run: what stands in brackets in a test id.
 
     The checks that are not there did not fail.
     """
-    status = main(
-        ["run", "--url", url, "--family", family, "--quick", "--report", str(folder), *arguments]
-    )
     cases: dict[str, set[str]] = {}
-    for result in _results(folder):
+    for result in results(url, family, folder, *arguments):
         if result["outcome"] == "failed":
             case = result["test"].partition("[")[2].removesuffix("]")
             cases.setdefault(result["check"], set()).add(case)
-    assert status == bool(cases)
     return cases
-
-
-def _results(folder: Path) -> Iterator[dict[str, Any]]:
-    events = read((folder / "events").glob("*.jsonl"))
-    return (event for event in events if event["event"] == "result")
