@@ -1,21 +1,20 @@
 """A run, opened: one target with everything that a check needs to speak to it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from contract.api import Api
 from contract.evidence import Evidence
-from contract.exchange import Exchange, Request
-from contract.outcomes import NotRun
-from contract.profiles import FULL, QUICK, Effort, Profile, chosen
+from contract.profiles import Effort, Profile, chosen, effort
 from contract.redact import Redactor
+from contract.reins import Reins, held
 from contract.spec import SPEC, Spec, loaded
 from contract.target import Target
 from contract.wire import Gate, Wire
 
-__all__ = ["Campaign", "ProfileGate", "opened", "redactor"]
+__all__ = ["Campaign", "opened", "redactor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +35,6 @@ class Campaign:
         return Api(self.wire)
 
 
-class ProfileGate:
-    """Refuses what a profile does not allow."""
-
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
-
-    def before(self, request: Request) -> None:
-        if request.operation is not None:
-            reason = self._profile.allows(request.operation)
-            if reason is not None:
-                raise NotRun(reason)
-        if request.probe and not self._profile.probes and _could_cost(request):
-            raise NotRun(f"the profile {self._profile.name} sends no malformed requests here")
-
-    def after(self, exchange: Exchange) -> None:
-        """An answer changes nothing."""
-
-
-def _could_cost(request: Request) -> bool:
-    operation = request.operation
-    if operation is None:
-        return request.method not in ("GET", "HEAD")
-    return operation.method != "GET" or operation.traits.costs or operation.traits.destructive
-
-
 def redactor(target: Target) -> Redactor:
     """Keeps the secrets of a target's accounts out of what is written."""
     secrets = [credentials.secret_key for credentials in target.accounts.values()]
@@ -77,18 +51,23 @@ def opened(
     spec: Path | None = None,
     evidence: Path | None = None,
     gates: Sequence[Gate] = (),
+    reins: Reins | None = None,
 ) -> Iterator[Campaign]:
     """A run against `target`; its evidence is whole when the block ends.
 
+    What was created and is still there is removed at the end.
+
     Raises:
         SpecError: the contract cannot be read.
+        TargetError: there is no place for the ledger.
     """
     allowed = chosen(profile, real=target.real)
-    log = Evidence(evidence, redactor(target))
     contract = loaded(spec or SPEC)
-    wire = Wire(target, contract, log, [ProfileGate(allowed), *gates])
-    try:
-        yield Campaign(target, allowed, QUICK if quick else FULL, strict, contract, log, wire)
-    finally:
-        wire.close()
-        log.close()
+    log = Evidence(evidence, redactor(target))
+    with (
+        closing(log),
+        held(target, allowed, contract, reins or Reins(), log) as holding,
+        closing(Wire(target, contract, log, [*holding, *gates])) as wire,
+    ):
+        works = effort(allowed, quick=quick)
+        yield Campaign(target, allowed, works, strict, contract, log, wire)

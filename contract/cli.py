@@ -10,6 +10,7 @@ __all__ = ["COMMANDS", "main", "parser"]
 
 COMMANDS = {
     "run": "contract.run",
+    "cleanup": "contract.cleanup",
     "explain": "contract.explain_request",
     "proxy": "contract.proxy.command",
     "mutants": "contract.mutants.command",
@@ -39,7 +40,8 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(metavar="COMMAND", required=True)
     for name, module in COMMANDS.items():
         command = cast("Command", importlib.import_module(module))
-        sub = commands.add_parser(name, help=command.HELP, description=command.HELP)
+        epilog = getattr(command, "EPILOG", None)
+        sub = commands.add_parser(name, help=command.HELP, description=command.HELP, epilog=epilog)
         command.arguments(sub)
         sub.set_defaults(main=command.main)
     return made

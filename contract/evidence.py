@@ -4,7 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,12 @@ class Evidence:
         self._answers: Counter[tuple[str, int, bool]] = Counter()
         self._kept: Counter[tuple[str, str]] = Counter()
         self._trails: Counter[tuple[str, str, int]] = Counter()
-        self.results: list[Result] = []
+        self._results = 0
 
     def close(self) -> None:
         """Write the counts too, and the end, which tells a whole run from a broken one."""
         self._write_counts()
-        self._event("end", results=len(self.results))
+        self.event("end", results=self._results)
         if self._file is not None:
             self._file.close()
 
@@ -97,16 +97,17 @@ class Evidence:
 
     def add(self, result: Result) -> None:
         """Keep a result, without the secrets that it may hold."""
-        self.results.append(replace(result, trail=()))
-        self._event("result", **{**_fields(result), "outcome": result.outcome.value})
+        self._results += 1
+        self.event("result", **{**_fields(result), "outcome": result.outcome.value})
 
     def _write_counts(self) -> None:
         for (operation, status, probe), count in sorted(self._answers.items()):
-            self._event("answers", operation=operation, status=status, probe=probe, count=count)
+            self.event("answers", operation=operation, status=status, probe=probe, count=count)
         for (operation, check), count in sorted(self._kept.items()):
-            self._event("kept", operation=operation, check=check, count=count)
+            self.event("kept", operation=operation, check=check, count=count)
 
-    def _event(self, kind: str, **members: object) -> None:
+    def event(self, kind: str, **members: object) -> None:
+        """Write an event, without the secrets that it may hold."""
         if self._file is not None:
             clean = self._redactor.value({"event": kind, **members})
             self._file.write(json.dumps(clean, ensure_ascii=True, default=str) + "\n")

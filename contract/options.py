@@ -1,14 +1,15 @@
 """The options of a run: one table for the command line and for pytest."""
 
 import argparse
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contract.profiles import PROFILES
+from contract.profiles import FREE, PROFILES, Limits
 
-__all__ = ["OPTIONS", "Option", "add_to"]
+__all__ = ["OPTIONS", "Option", "add_to", "at_least_one", "limits", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,46 @@ class Option:
     name: str
     help: str
     keywords: Mapping[str, Any]
+
+
+def whole(text: str) -> int:
+    """A count: 0 or more."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
+    return int(text)
+
+
+def at_least_one(text: str) -> int:
+    """A count: 1 or more."""
+    number = whole(text)
+    if not number:
+        raise argparse.ArgumentTypeError("it has to be 1 or more")
+    return number
+
+
+def not_negative(text: str) -> float:
+    """An amount: 0 or more."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 0 or more")
+    return number
+
+
+def positive(text: str) -> float:
+    """An amount of more than nothing."""
+    number = not_negative(text)
+    if not number:
+        raise argparse.ArgumentTypeError("it has to be more than 0")
+    return number
+
+
+def _defaults(of: Callable[[Limits], float | None]) -> str:
+    """What the profiles say, for a help text."""
+    known = ((profile.name, of(profile.limits)) for profile in PROFILES.values())
+    return ", ".join(f"{limit:g} ({name})" for name, limit in known if limit is not None)
 
 
 OPTIONS = (
@@ -53,6 +94,41 @@ OPTIONS = (
         "recordings of a real service, for the family golden; those of the suite when left out",
         {"metavar": "DIR", "type": Path},
     ),
+    Option(
+        "tier",
+        "the tier of the account; left out: what the server says of its key",
+        {"choices": [FREE, "paid"]},
+    ),
+    Option(
+        "rate",
+        "requests a minute, in all; left out: no limit, and for a real service what it says of "
+        "the key, or else the least that its plans allow",
+        {"metavar": "N", "type": positive},
+    ),
+    Option(
+        "max-requests",
+        "send no more than this; what is left is not run, and the exit status is 3; left out: no "
+        "limit, and for a real service " + _defaults(lambda limits: limits.requests),
+        {"metavar": "N", "type": whole},
+    ),
+    Option(
+        "max-spend",
+        "use up no more than this many vCPU-minutes (money, if the target's vcpu_minute_price is "
+        "given), reckoned by what each request could take at most; left out: no limit, and for a "
+        "real service " + _defaults(lambda limits: limits.spend),
+        {"metavar": "N", "type": not_negative},
+    ),
+    Option(
+        "max-creates",
+        "create no more than this many things by each operation; left out: no limit, and for a "
+        "real service " + _defaults(lambda limits: limits.creates),
+        {"metavar": "N", "type": whole},
+    ),
+    Option(
+        "dry-run",
+        "send nothing; print what would be sent at least, and how long that would take",
+        {"action": "store_true"},
+    ),
     Option("quick", "fewer cases, and no slow checks", {"action": "store_true"}),
     Option(
         "strict",
@@ -60,6 +136,11 @@ OPTIONS = (
         {"action": "store_true"},
     ),
 )
+
+
+def limits(args: argparse.Namespace) -> Limits:
+    """The budget of a command line."""
+    return Limits(args.max_requests, args.max_spend, args.max_creates)
 
 
 def add_to(parser: argparse.ArgumentParser, names: Collection[str] = ()) -> None:

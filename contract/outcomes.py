@@ -6,11 +6,17 @@ Exception
  +- Skipped (pytest's, so that hypothesis lets it through)
      +- Unsupported        the server says, as the contract allows, that it lacks an operation
      +- NotRun             the run may not, or cannot, send what the check takes
+         +- Limited        ... because of its own limits: its profile, its pace
+         |   +- OutOfBudget    ... or what it may send, use up and create in all
+         +- SendAgain      the server refused for the moment; the wire waits and sends it again
 """
 
 from enum import StrEnum
 
 from _pytest.outcomes import Skipped
+
+LIMIT, OUT_OF_BUDGET = "limit: ", "out of budget: "
+"""How messages of Limited and OutOfBudget begin, by which reports know them."""
 
 
 class Outcome(StrEnum):
@@ -37,3 +43,22 @@ class Unsupported(Skipped):
 
 class NotRun(Skipped):
     """A reason that lies with the run: its profile, its budget, an account that it lacks."""
+
+
+class Limited(NotRun):
+    """The run is limited so; without the limit there would be a result."""
+
+    prefix = LIMIT
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{self.prefix}{reason}")
+
+
+class OutOfBudget(Limited):
+    """The run has used up what it was given: what is left has no result, and is not passed."""
+
+    prefix = OUT_OF_BUDGET
+
+
+class SendAgain(NotRun):
+    """429: nothing was done; who cannot send it again has no result."""

@@ -35,6 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         keywords = {key: value for key, value in option.keywords.items() if key != "metavar"}
         group.addoption(f"--contract-{option.name}", help=option.help, **keywords)
     group.addoption("--contract-evidence", metavar="FILE", type=Path, help="where to keep events")
+    group.addoption(
+        "--contract-meter", metavar="FILE", type=Path, help="where the processes of a run count"
+    )
+    group.addoption(
+        "--contract-fence", action="store_true", help="connect to nothing but the target"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -81,15 +87,23 @@ def campaign(request: pytest.FixtureRequest) -> "Iterator[Campaign]":
     """The run that the options describe; see `contract.campaign`."""
     from contract.campaign import opened  # noqa: PLC0415
     from contract.consent import admitted  # noqa: PLC0415
-    from contract.target import TargetError  # noqa: PLC0415
+    from contract.fence import raise_fence  # noqa: PLC0415
+    from contract.profiles import Limits  # noqa: PLC0415
+    from contract.reins import Reins  # noqa: PLC0415
+    from contract.target import TargetError, resolve, with_some_key  # noqa: PLC0415
 
     option = request.config.getoption
+    rehearsed = option("--contract-dry-run")
     try:
-        target = admitted(
+        target = (resolve if rehearsed else admitted)(
             option("--contract-target"), option("--contract-url"), option("--contract-targets")
         )
     except TargetError as error:
         pytest.fail(str(error), pytrace=False)
+    if rehearsed:
+        target = with_some_key(target)
+    if option("--contract-fence"):
+        raise_fence(() if rehearsed else target.hosts)
     with ExitStack() as stack:
         made = stack.enter_context(
             opened(
@@ -99,6 +113,17 @@ def campaign(request: pytest.FixtureRequest) -> "Iterator[Campaign]":
                 strict=option("--contract-strict"),
                 spec=option("--contract-spec"),
                 evidence=option("--contract-evidence"),
+                reins=Reins(
+                    tier=option("--contract-tier"),
+                    rate=option("--contract-rate"),
+                    limits=Limits(
+                        option("--contract-max-requests"),
+                        option("--contract-max-spend"),
+                        option("--contract-max-creates"),
+                    ),
+                    meter=option("--contract-meter"),
+                    rehearsed=rehearsed,
+                ),
             )
         )
         request.config.stash[_CAMPAIGN] = made

@@ -23,6 +23,7 @@ from contract.exchange import Request, Response
 from contract.outcomes import ContractBroken, NotRun, Outcome, Unsupported
 from contract.preflight import BROKEN, COULD_NOT_RUN, KEPT, CouldNotRun, reachable
 from contract.redact import HIDDEN, HIDDEN_HEADERS, ONE_TIME_CODE, WRONG_CODE
+from contract.reins import Reins
 from contract.shards import pytest_command
 from contract.signing import signed_headers
 from contract.spec import SpecError
@@ -251,7 +252,10 @@ def _again(args: argparse.Namespace, failure: Failure, target: Target) -> int:
 
 
 def _requests_again(args: argparse.Namespace, failure: Failure, target: Target) -> list[str]:
-    with opened(target, profile=args.profile, strict=args.strict, spec=args.spec) as campaign:
+    reins = Reins(args.tier, args.rate, options.limits(args))
+    with opened(
+        target, profile=args.profile, strict=args.strict, spec=args.spec, reins=reins
+    ) as campaign:
         replay = Replay(campaign)
         for step, recorded in zip(steps(failure.trail), failure.trail, strict=True):
             answer = replay.send(**step)

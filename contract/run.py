@@ -3,6 +3,7 @@
 import argparse
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -10,21 +11,38 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from contract import deviations, evidence, options
-from contract.campaign import redactor
+from contract import deviations, evidence, options, rehearsal
+from contract.campaign import opened, redactor
 from contract.consent import admitted
 from contract.deviations import DeviationError, Deviations
-from contract.preflight import BROKEN, COULD_NOT_RUN, KEPT, CouldNotRun, preflight
+from contract.ledger import left_behind
+from contract.outcomes import Outcome
+from contract.preflight import (
+    BROKEN,
+    COULD_NOT_RUN,
+    INTERRUPTED,
+    KEPT,
+    UNFINISHED,
+    CouldNotRun,
+    introduced,
+)
 from contract.profiles import chosen
+from contract.reins import Reins, bare_wire
+from contract.removal import settle
 from contract.report import write
 from contract.report.header import Header, suite_version
-from contract.report.matrix import Matrix
+from contract.report.matrix import Matrix, Verdict
 from contract.report.terminal import summary
-from contract.shards import Shard, families, in_parallel
+from contract.shards import METER, Shard, families, in_parallel
 from contract.spec import SPEC, Spec, SpecError
-from contract.target import Target, TargetError
+from contract.target import Target, TargetError, resolve
 
 HELP = "tell whether a server keeps the contract"
+EPILOG = (
+    "Exit status: 0 the contract is kept; 1 it is not; 2 nothing can be said: the command line is "
+    "wrong, nothing answers, the key is not taken; 3 it is kept as far as was run, but the budget "
+    "ended before the checks did; 130 interrupted."
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +64,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a TOML file of known deviations of this target (docs/contract.md)",
     )
     parser.add_argument(
-        "--seed", type=int, help="of generated cases; printed, so that a run can be repeated"
+        "--seed",
+        type=options.whole,
+        help="of generated cases; printed, so that a run can be repeated",
     )
     parser.add_argument(
         "--jobs",
-        type=int,
+        type=options.at_least_one,
         help="processes at once; left out: the number of cores, at most 4; 1 for a real service",
     )
     parser.add_argument(
@@ -63,13 +83,16 @@ def main(args: argparse.Namespace) -> int:
     try:
         spec = Spec(args.spec or SPEC)
         names = _chosen(args.family)
-        target = admitted(args.target, args.url, args.targets)
-        known = _deviations(args, target, spec)
-        preflight(target)
-        return _run(args, target, spec, known, names)
+        with _folder(args.report) as folder, _terminated_as_interrupted():
+            if args.dry_run:
+                return _rehearse(args, spec, names, folder)
+            return _run(args, spec, names, folder)
     except (CouldNotRun, DeviationError, SpecError, TargetError) as error:
         print(f"unsandbox-contract: could not run: {error}", file=sys.stderr)
         return COULD_NOT_RUN
+    except KeyboardInterrupt:
+        print("unsandbox-contract: interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _deviations(args: argparse.Namespace, target: Target, spec: Spec) -> Deviations:
@@ -80,37 +103,91 @@ def _deviations(args: argparse.Namespace, target: Target, spec: Spec) -> Deviati
     )
 
 
-def _run(
-    args: argparse.Namespace,
-    target: Target,
-    spec: Spec,
-    known: Deviations,
-    names: Sequence[str],
-) -> int:
+def _run(args: argparse.Namespace, spec: Spec, names: Sequence[str], folder: Path) -> int:
+    target = admitted(args.target, args.url, args.targets)
+    known = _deviations(args, target, spec)
     seed = args.seed if args.seed is not None else secrets.randbelow(2**32)
     began, started = time.time(), time.monotonic()
     print(f"{target.name} at {target.url}, seed {seed}")
-    with _folder(args.report) as folder:
-        clean = redactor(target)
-        shards = [Shard(args, name, seed, folder, clean) for name in names]
-        broken = list(in_parallel(shards, _jobs(args, target)))
-        events = evidence.read(shard.events for shard in shards if shard.events.exists())
-        matrix = Matrix(spec, events, known)
+    _prepare(args, target, spec, folder)
+    shards = [Shard(args, name, seed, folder, redactor(target)) for name in names]
+    broken, interrupted = _carried_out(shards, _jobs(args, target))
+    _clear_away(args, target, spec)
+    events = evidence.read(shard.events for shard in shards if shard.events.exists())
+    matrix = Matrix(spec, events, known)
     header = _header(args, target, spec, seed, began, time.monotonic() - started)
     verdict = matrix.verdict(
-        whole=header.whole and not broken,
+        whole=header.whole and not broken and not interrupted,
         further=[f"the family {name} did not come to an end" for name in broken],
     )
     print(summary(header, matrix, verdict, args.report))
     if args.report:
         write(args.report, header, matrix, verdict)
+    if interrupted:
+        raise KeyboardInterrupt
+    return _status(matrix, verdict, broken)
+
+
+def _status(matrix: Matrix, verdict: Verdict, broken: Sequence[str]) -> int:
     if matrix.failures:
         return BROKEN
     if broken:
         raise CouldNotRun(f"these families did not come to an end: {', '.join(broken)}")
     if not matrix.results:
         raise CouldNotRun("no check fits what was asked for")
+    if verdict.unfinished:
+        return UNFINISHED
+    if not any(count for it, count in matrix.counts.items() if it is not Outcome.NOT_RUN):
+        raise CouldNotRun("no check came to a result; the report says why of each")
     return KEPT if verdict.kept else BROKEN
+
+
+def _prepare(args: argparse.Namespace, target: Target, spec: Spec, folder: Path) -> None:
+    """See that the server is there; learn of the key what the command line leaves out."""
+    reins = Reins(args.tier, args.rate, options.limits(args), folder / METER)
+    with opened(target, profile=args.profile, spec=args.spec, reins=reins) as campaign:
+        key = introduced(campaign)
+    args.tier = args.tier or key.tier
+    if target.real:
+        args.rate = args.rate or key.per_minute
+        print(f"  {_rate(args, target):g} requests a minute")
+    _clear_away(args, target, spec)
+
+
+def _clear_away(args: argparse.Namespace, target: Target, spec: Spec) -> None:
+    """Remove what runs that are over left behind, be it this one."""
+    with bare_wire(target, spec, _rate(args, target)) as wire:
+        settle(left_behind(target), wire)
+
+
+def _rate(args: argparse.Namespace, target: Target) -> float | None:
+    """Requests a minute; None is without limit."""
+    profile = chosen(args.profile, real=target.real)
+    return args.rate or (profile.per_minute if target.real else None)
+
+
+def _carried_out(shards: Sequence[Shard], jobs: int) -> tuple[list[str], bool]:
+    """Run the families; those that came to no end, and whether all was interrupted."""
+    broken = list[str]()
+    try:
+        broken.extend(in_parallel(shards, jobs))
+    except KeyboardInterrupt:
+        return broken, True
+    return broken, False
+
+
+def _rehearse(args: argparse.Namespace, spec: Spec, names: Sequence[str], folder: Path) -> int:
+    """Go through the families without sending anything; say what would have been sent."""
+    target = resolve(args.target, args.url, args.targets)
+    shards = [Shard(args, name, args.seed or 0, folder, redactor(target)) for name in names]
+    broken, interrupted = _carried_out(shards, args.jobs or os.cpu_count() or 1)
+    if interrupted:
+        raise KeyboardInterrupt
+    if broken:
+        raise CouldNotRun(f"these families did not come to an end: {', '.join(broken)}")
+    events = {it.family: evidence.read([it.events]) for it in shards if it.events.exists()}
+    print("\n".join(rehearsal.told(target, spec, events, _rate(args, target))))
+    return KEPT
 
 
 def _header(
@@ -163,10 +240,27 @@ def _folder(report: Path | None) -> Iterator[Path]:
     """Where events are written: beside the reports, or nowhere for long."""
     if report is not None:
         events = report / "events"
-        events.mkdir(parents=True, exist_ok=True)
-        for old in events.iterdir():
-            old.unlink()
+        try:
+            events.mkdir(parents=True, exist_ok=True)
+            for old in events.iterdir():
+                old.unlink()
+        except OSError as error:
+            raise CouldNotRun(f"cannot write a report to {report}: {error.strerror}") from None
         yield events
         return
     with tempfile.TemporaryDirectory(prefix="unsandbox-contract-") as made:
         yield Path(made)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """What was created is removed when a run is told to end, by whichever signal."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,6 +1,7 @@
 """The families of a run, each in a pytest process of its own."""
 
 import argparse
+import signal
 import subprocess
 import sys
 import threading
@@ -10,11 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contract import options
+from contract.progress import Progress
 from contract.redact import Redactor
 
-__all__ = ["FAMILIES", "Shard", "families", "in_parallel", "pytest_arguments", "pytest_command"]
+__all__ = [
+    "FAMILIES",
+    "METER",
+    "Shard",
+    "families",
+    "in_parallel",
+    "pytest_arguments",
+    "pytest_command",
+]
 
 FAMILIES = Path(__file__).parent / "families"
+METER = "meter.json"
+"""The file beside the events in which the families of a run count what they use up."""
+
 _POLL_SECONDS = 0.2
 _ENDED = (0, 1, 5)
 """pytest's exit statuses for: all passed, some failed, none fit."""
@@ -56,7 +69,7 @@ def pytest_arguments(
     if seed is not None:
         own.append(f"--hypothesis-seed={seed}")
     for option in options.OPTIONS:
-        value = getattr(args, option.name.replace("-", "_"))
+        value = getattr(args, option.name.replace("-", "_"), None)
         if value is True:
             own.append(f"--contract-{option.name}")
         elif value not in (None, False):
@@ -87,8 +100,14 @@ class Shard:
         command = pytest_command(self.args, checks(self.family), seed=self.seed, events=self.events)
         command += ["-k", self.args.only] if self.args.only else []
         command += ["-x"] if self.args.fail_fast else []
+        command += [f"--contract-meter={self.folder / METER}", "--contract-fence"]
+        # In a group of its own, it is told of an interrupt by `in_parallel` alone, and once.
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            process_group=0,
         )
         self._listener = threading.Thread(target=self._listen, args=(process,))
         self._listener.start()
@@ -110,8 +129,13 @@ class Shard:
 def in_parallel(
     shards: Sequence[Shard], jobs: int, say: Callable[[str], None] = print
 ) -> Iterator[str]:
-    """Run them, so many at once; the names of those that did not come to an end."""
+    """Run them, so many at once; the names of those that did not come to an end.
+
+    When the block that asks is left early, those that run are interrupted, and waited for while
+    they remove what they created; a second interrupt kills them.
+    """
     waiting, running = list(shards), dict[str, tuple[Shard, subprocess.Popen[bytes], float]]()
+    progress = Progress()
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -122,13 +146,26 @@ def in_parallel(
                     continue
                 del running[family]
                 said = shard.said()
+                progress.erase()
                 say(f"  {family:<16} {time.monotonic() - began:5.1f} s")
                 if process.returncode not in _ENDED:
                     say(said[-3000:])
                     yield family
+            progress.show({name: it[0].events for name, it in running.items()}, len(waiting))
             time.sleep(_POLL_SECONDS)
     finally:
-        for shard, process, _ in running.values():
-            process.terminate()
+        progress.erase()
+        _stop([(shard, process) for shard, process, _ in running.values()])
+
+
+def _stop(running: "Sequence[tuple[Shard, subprocess.Popen[bytes]]]") -> None:
+    try:
+        for _, process in running:
+            process.send_signal(signal.SIGINT)
+        for shard, process in running:
             process.wait()
             shard.said()
+    finally:
+        for _, process in running:
+            process.kill()
+            process.wait()

@@ -1,5 +1,6 @@
 """What a run is pointed at: a server, and the accounts that the suite has there."""
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ __all__ = [
     "is_cloud",
     "named",
     "resolve",
+    "with_some_key",
 ]
 
 MAIN = "main"
@@ -47,7 +49,7 @@ CLOUD_NAMES = ("unsandbox.com",)
 REAL_OPT_IN = "UNSANDBOX_CONTRACT_REAL"
 """The second of two opt-ins to the real service: this variable, with the value `yes`."""
 
-_TARGET_FIELDS = frozenset({"url", "real", "admin", "sudo_code", "accounts"})
+_TARGET_FIELDS = frozenset({"url", "real", "admin", "sudo_code", "accounts", "vcpu_minute_price"})
 _ACCOUNT_FIELDS = frozenset({"public_key", "secret_key", "secret_env"})
 
 
@@ -60,7 +62,8 @@ class Target:
     """A server and the suite's accounts there, by role.
 
     `real` says that it is somebody's service, which costs and keeps; `admin` is the address of an
-    emulator's control surface; `sudo_code` answers the challenges of the account `sudo`.
+    emulator's control surface; `sudo_code` answers the challenges of the account `sudo`;
+    `vcpu_minute_price` is what a vCPU costs for a minute, in any currency.
     """
 
     name: str
@@ -69,10 +72,16 @@ class Target:
     accounts: Mapping[str, Credentials] = field(default_factory=dict)
     admin: str | None = None
     sudo_code: str | None = None
+    vcpu_minute_price: float = 1.0
 
     @property
     def host(self) -> str:
         return _host(self.url)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that a run may connect to."""
+        return (self.host, _host(self.admin)) if self.admin else (self.host,)
 
 
 def _emulator_account(name: str) -> Credentials:
@@ -136,6 +145,11 @@ def resolve(name: str | None, url: str | None, file: Path | None = None) -> Targ
     accounts = {**defaults, **_from_environment(), **target.accounts}
     sudo_code = target.sudo_code or (EMULATOR.sudo_code if defaults else None)
     return replace(target, real=real, accounts=accounts, sudo_code=sudo_code)
+
+
+def with_some_key(target: Target) -> Target:
+    """A target whose main account has a key, be it none: for where nothing is sent."""
+    return replace(target, accounts={MAIN: Credentials("none", "none"), **target.accounts})
 
 
 def _of_url(url: str) -> Target:
@@ -219,7 +233,14 @@ def _target(where: str, name: str, table: Mapping[str, Any]) -> Target:
         },
         admin=_admin(where, table.get("admin")),
         sudo_code=table.get("sudo_code"),
+        vcpu_minute_price=_price(where, table.get("vcpu_minute_price", 1.0)),
     )
+
+
+def _price(where: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise TargetError(f"{where}: vcpu_minute_price is a number of more than 0")
+    return float(value)
 
 
 def _admin(where: str, url: object) -> str | None:

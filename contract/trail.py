@@ -1,12 +1,13 @@
 """How a failure came about: its exchanges as JSON, so that they can be read, and sent once more."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from contract.exchange import EVENT_STREAM, Exchange, Request
 from contract.signing import AUTHORIZATION, SIGNATURE, TIME, Credentials, signed_headers
 
-__all__ = ["recorded", "shown"]
+__all__ = ["Trail", "recorded", "shown"]
 
 LONGEST_TRAIL = 100
 """Exchanges that are kept; those before the latest of them are left out."""
@@ -19,6 +20,19 @@ _CLOCK_SECONDS = 5
 
 _LEAST, _MOST, _SURELY = 8, 200, 16
 """Lengths of texts that may be ids; those of the last length are ids without a digit too."""
+
+
+class Trail(list[Exchange]):
+    """The latest exchanges of a check, however many there are, without what is never told."""
+
+    def append(self, exchange: Exchange) -> None:
+        """Keep an exchange; of an answer too long to be told, a byte more than is told."""
+        response = exchange.response
+        if len(response.body) > LONGEST_BODY:
+            cut = replace(response, body=response.body[: LONGEST_BODY + 1])
+            exchange = replace(exchange, response=cut)
+        super().append(exchange)
+        del self[:-LONGEST_TRAIL]
 
 
 def recorded(

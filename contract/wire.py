@@ -3,29 +3,40 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any, Protocol
 
 import httpx
 
-from contract import conformance, trail
+from contract import conformance
 from contract.conformance import Violation
 from contract.evidence import Evidence
 from contract.exchange import Exchange, Request, Response
-from contract.outcomes import ContractBroken, Unsupported
+from contract.outcomes import ContractBroken, SendAgain, Unsupported
 from contract.spec import Spec
 from contract.target import Target
+from contract.trail import Trail, recorded
 
 __all__ = ["BrokenAnswer", "Gate", "NoAnswer", "Wire"]
 
 TIMEOUT_SECONDS = 120
+LONGEST_SECONDS = 600
+"""How long an answer may take in all, however steadily it comes."""
+
+LARGEST_BODY = 128 * 2**20
+"""The most that is read of an answer, in bytes: a server must not fill this machine's memory."""
+
+ATTEMPTS = 3
+"""How often a request is sent that is refused for the moment (429), on a server that is paced."""
+
 NOT_IMPLEMENTED = 501
 
 
 class NoAnswer(ContractBroken):
     """The connection failed, or what came is no HTTP."""
 
-    def __init__(self, request: Request, reason: Exception) -> None:
-        super().__init__("answers", f"{request.method} {request.target}: no answer: {reason!r}")
+    def __init__(self, request: Request, reason: object) -> None:
+        super().__init__("answers", f"{request.method} {request.target}: no answer: {reason}")
 
 
 class BrokenAnswer(ContractBroken):
@@ -45,14 +56,14 @@ class Gate(Protocol):
         """May wait; raises NotRun when this request is not to be sent."""
 
     def after(self, exchange: Exchange) -> None:
-        """Sees every answer before anything is asserted of it."""
+        """Sees every answer before anything is asserted of it; may raise SendAgain."""
 
 
 class Wire:
     """Sends requests to one target and keeps what came of them.
 
-    `trail` are the exchanges since it was last cleared: those of the check that runs. Threads of
-    one check may send at the same time.
+    `trail` are the latest exchanges since it was last cleared: those of the check that runs.
+    Threads of one check may send at the same time.
     """
 
     def __init__(
@@ -66,7 +77,7 @@ class Wire:
         self.target = target
         self.spec = spec
         self.now = now
-        self.trail: list[Exchange] = []
+        self.trail = Trail()
         self._evidence = evidence
         self._gates = gates
         self._one_by_one = threading.RLock()
@@ -85,30 +96,48 @@ class Wire:
             Unsupported: 501 where the contract has it.
             NotRun: a gate refused.
         """
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._sent(request)
+            except SendAgain:
+                continue
+        return self._sent(request)
+
+    def _sent(self, request: Request) -> Response:
         self.admit(request)
         at = self.now()
         try:
-            answer = self._http.send(self._prepared(request))
+            response = self._answer(request)
         except httpx.HTTPError as error:
-            raise NoAnswer(request, error) from error
-        headers = tuple(answer.headers.multi_items())
-        seconds = answer.elapsed.total_seconds()
-        response = Response(answer.status_code, headers, answer.content, seconds)
+            raise NoAnswer(request, repr(error)) from error
         self.keep(Exchange(request, response, at))
         return response
+
+    def _answer(self, request: Request) -> Response:
+        began, body = time.monotonic(), bytearray()
+        answer = self._http.send(self._prepared(request), stream=True)
+        with closing(answer):
+            for chunk in answer.iter_bytes():
+                body += chunk
+                if len(body) > LARGEST_BODY:
+                    raise NoAnswer(request, f"more than {LARGEST_BODY} bytes came")
+                if time.monotonic() - began > LONGEST_SECONDS:
+                    raise NoAnswer(request, f"it did not end within {LONGEST_SECONDS} s")
+        headers = tuple(answer.headers.multi_items())
+        return Response(answer.status_code, headers, bytes(body), time.monotonic() - began)
 
     def keep(self, exchange: Exchange) -> None:
         """Judge an exchange that went another way, such as over another library's connection."""
         with self._one_by_one:
             self.trail.append(exchange)
+            self._evidence.saw(exchange)
             for gate in self._gates:
                 gate.after(exchange)
-            self._evidence.saw(exchange)
             self._judge(exchange)
 
     def recorded(self) -> list[dict[str, Any]]:
         """The trail as JSON, for evidence."""
-        return trail.recorded(self.trail, self.target.accounts)
+        return recorded(self.trail, self.target.accounts)
 
     def admit(self, request: Request) -> None:
         """Let the gates decide on a request that goes another way; raises NotRun."""

@@ -45,7 +45,7 @@ STANDING_LOOKS = {
 def write(folder: Path, header: Header, matrix: Matrix, verdict: Verdict) -> None:
     style = _STYLE.read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    title = f"{'Kept' if verdict.kept else 'NOT kept'}: contract of {header.target}"
+    title = f"{verdict.word}: contract of {header.target}"
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -86,7 +86,7 @@ def _top(header: Header, matrix: Matrix, verdict: Verdict) -> Iterator[ET.Elemen
     count = len(verdict.reasons)
     yield element(
         "header",
-        element("h1", f"The contract is {'kept' if verdict.kept else 'NOT kept'}{part}"),
+        element("h1", f"The contract is {verdict.word}{part}"),
         element("p", f"{header.target} at {header.url}"),
         element("p", f"{count} things speak against it; they are below.") if count else None,
         element("p", _covered(matrix)),

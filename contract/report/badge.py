@@ -27,6 +27,8 @@ def write(folder: Path, header: Header, matrix: Matrix, verdict: Verdict) -> Non
 
 def _says(header: Header, matrix: Matrix, verdict: Verdict) -> tuple[str, str]:
     """A verdict that covers a part of the contract alone says so, and is not green."""
+    if verdict.unfinished:
+        return "out of budget", "yellow"
     if not verdict.kept:
         return f"broken ({len(verdict.reasons)})", "red"
     standings, total = matrix.standings, len(matrix.rows)

@@ -7,7 +7,7 @@ from typing import Any
 
 from contract.deviations import Deviations
 from contract.evidence import EVERY_ANSWER
-from contract.outcomes import Outcome
+from contract.outcomes import LIMIT, OUT_OF_BUDGET, Outcome
 from contract.spec import Operation, Spec
 
 __all__ = ["LOOSE", "Cell", "Failure", "Matrix", "Row", "Standing", "Verdict"]
@@ -87,11 +87,15 @@ class Standing(StrEnum):
 
 @dataclass(slots=True)
 class Row:
-    """One operation: cells by (family, check), and how often each status came."""
+    """One operation: cells by (family, check), and how often each status came.
+
+    `limited` says that a check of it was not run for the limits of the run.
+    """
 
     operation: Operation
     cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     seen: dict[int, int] = field(default_factory=dict)
+    limited: bool = False
 
     @property
     def proven(self) -> bool:
@@ -116,6 +120,8 @@ class Row:
             return Standing.UNPROVABLE
         if 501 in self.seen:
             return Standing.UNSUPPORTED
+        if self.limited:
+            return Standing.NOT_RUN
         return self._reason_for_silence() if not self.seen else Standing.UNPROVEN
 
     def _reason_for_silence(self) -> "Standing":
@@ -133,10 +139,20 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`kept` is whether the contract is kept; `reasons` are what speaks against it, in words."""
+    """`kept` is whether the contract is kept; `reasons` are what speaks against it, in words.
+
+    `unfinished` says that all there is against it is that the budget ended before the checks did.
+    """
 
     kept: bool
     reasons: tuple[str, ...]
+    unfinished: bool = False
+
+    @property
+    def word(self) -> str:
+        if self.unfinished:
+            return "kept as far as was run, which is not all"
+        return "kept" if self.kept else "NOT kept"
 
 
 class Matrix:
@@ -159,6 +175,7 @@ class Matrix:
         self.failures: dict[tuple[str, str, str], Failure] = {}
         self.counts: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
         self.results = 0
+        self.out_of_budget = 0
         for event in events:
             reader = _READERS.get(event["event"])
             if reader is not None:
@@ -212,13 +229,18 @@ class Matrix:
             whole: whether every check was asked for, so that what was not seen is missing.
             further: reasons that others have against it.
         """
+        # Without the rest of the budget, nobody knows what the rest of the checks had shown.
+        whole = whole and not self.out_of_budget
         reasons = [
             *self.reasons_of_failures,
             *(self.reasons_of_operations if whole else ()),
             *self.deviations.reasons(self.judged, whole=whole),
             *further,
         ]
-        return Verdict(not reasons, tuple(reasons))
+        unfinished = bool(self.out_of_budget) and not reasons
+        if self.out_of_budget:
+            reasons.append(f"{OUT_OF_BUDGET}{self.out_of_budget} checks were not run to their end")
+        return Verdict(not reasons, tuple(reasons), unfinished)
 
     def _result(self, event: Mapping[str, Any]) -> None:
         outcome, message = Outcome(event["outcome"]), event["message"]
@@ -230,6 +252,8 @@ class Matrix:
         if event["family"] != EVERY_ANSWER:
             self.counts[outcome] += 1
         row = self.rows.get(event["operation"])
+        if outcome is Outcome.NOT_RUN:
+            self._limited(row, event["message"])
         cells = row.cells if row else self.loose
         key = (event["family"], event["check"])
         cell = cells.setdefault(key, Cell(outcome))
@@ -253,6 +277,11 @@ class Matrix:
         found = [own] if own else others
         excused = [it.id for it in found if it] if all(found) else []
         return ", ".join(dict.fromkeys(excused))
+
+    def _limited(self, row: Row | None, message: str) -> None:
+        self.out_of_budget += message.startswith(OUT_OF_BUDGET)
+        if row is not None and message.startswith((LIMIT, OUT_OF_BUDGET)):
+            row.limited = True
 
     def _answers(self, event: Mapping[str, Any]) -> None:
         row = self.rows.get(event["operation"])

@@ -41,8 +41,7 @@ def _lines(header: Header, matrix: Matrix, verdict: Verdict, report: Path | None
         yield f"deviations not judged: {', '.join(it.id for it in waiting)}"
     yield from _leads_on(header, matrix, report)
     part = "" if header.whole else f", as far as was asked ({header.asked})"
-    word = "kept" if verdict.kept else "NOT kept"
-    yield f"The contract is {word}{part} ({header.seconds:.1f} s)"
+    yield f"The contract is {verdict.word}{part} ({header.seconds:.1f} s)"
 
 
 def _leads_on(header: Header, matrix: Matrix, report: Path | None) -> Iterator[str]:

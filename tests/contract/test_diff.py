@@ -159,7 +159,7 @@ def test_the_command_tells_what_differs_and_what_was_not_compared(
     told = capsys.readouterr().out
     assert status == 1
     assert "listLanguages.plain /body/languages: " in told
-    assert "not compared, 127.0.0.1: the profile readonly " in told
+    assert "not compared, 127.0.0.1: limit: the profile readonly " in told
     document = json.loads((tmp_path / "d").read_text())
     assert {"path", "left", "right"} == set(document["differences"]["listLanguages.plain"][0])
     assert main(["diff", server.api, server.api, "--profile", "readonly"]) == 0

@@ -1,0 +1,172 @@
+"""What `unsandbox-contract run` says that cannot run, is interrupted, or is out of budget."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from contract.cli import main
+from tests.contract.standin import running
+
+ONE_CHECK = ["--family", "limits", "--only", "answers_tell_what_is_left"]
+
+
+@contextmanager
+def answering(status: int, code: str) -> Iterator[str]:
+    """A server that answers everything with one error, in the contract's own form."""
+    body = json.dumps({"error": "no", "code": code, "details": "no"}, separators=(",", ":"))
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        do_POST = do_GET  # noqa: N815 - the library's name
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is printed."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "INVALID_KEY"), (503, "UNAVAILABLE")])
+def test_a_server_that_answers_everything_with_an_error_does_not_keep_the_contract(
+    status: int, code: str
+) -> None:
+    with answering(status, code) as url:
+        assert main(["run", "--url", url, *ONE_CHECK]) == 1
+
+
+def test_a_key_that_a_healthy_server_refuses_is_one_message(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNSANDBOX_PUBLIC_KEY", "unsb-pk-none-none-none-none")
+    monkeypatch.setenv("UNSANDBOX_SECRET_KEY", "unsb-sk-guess-guess-guess-guess")
+    with running() as standin:
+        assert main(["run", "--url", standin.url, *ONE_CHECK]) == 2
+        assert len(standin.world.lines) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "refuses the key unsb-pk-none-none-none-none" in said
+    assert "guess" not in said
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([f"--url=http://127.0.0.1:{closed_port()}"], "nothing answers"),
+        (["--url=http://no-such-host.invalid", "--target=emulator"], "nothing answers"),
+        (["--url=127.0.0.1"], "no URL"),
+        (["--target=nobody"], "there is no target nobody"),
+        (["--targets=/nowhere", "--target=x"], "cannot read /nowhere"),
+        (["--spec=/nowhere"], "cannot read /nowhere"),
+        (["--family=nothing"], "there is no family nothing"),
+        (["--report=/dev/null/x"], "cannot write a report"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line_and_exit_status_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    assert main(["run", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--jobs=0",
+        "--jobs=x",
+        "--seed=-1",
+        "--rate=0",
+        "--rate=nan",
+        "--max-requests=-1",
+        "--max-spend=inf",
+        "--profile=all",
+    ],
+)
+def test_an_option_that_is_wrong_is_exit_status_2(arguments: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["run", arguments])
+    assert ended.value.code == 2
+
+
+def test_a_budget_that_ends_first_is_neither_kept_nor_broken(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with running() as standin:
+        arguments = ["--url", standin.url, *ONE_CHECK, "--max-requests", "2"]
+        assert main(["run", *arguments, "--report", str(tmp_path)]) == 3
+        assert len(standin.world.lines) == 2
+    assert "as far as was run" in capsys.readouterr().out
+    assert json.loads((tmp_path / "report.json").read_text())["kept"] is False
+
+
+def test_a_dry_run_sends_nothing_and_tells_what_it_would(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with running() as standin:
+        arguments = ["run", "--url", standin.url, "--dry-run", "--family", "limits"]
+        assert main([*arguments, "--rate", "2"]) == 0
+        assert standin.world.lines == []
+    said = capsys.readouterr().out
+    assert "POST   /execute" in said
+    assert "of jobs" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_its_families_and_reports(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with running() as standin:
+        command = [sys.executable, "-m", "contract.cli", "run", "--url", standin.url]
+        command += ["--rate", "20", "--family", "limits", "--report", str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            while len(standin.world.lines) < 3:
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(number)
+            said = process.communicate(timeout=60)[0].decode()
+        assert process.returncode == 130
+        assert "checks:" in said
+        assert (tmp_path / "report.json").exists()
+        assert not processes_that_know(standin.url)
+
+
+def processes_that_know(url: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            try:
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            except OSError:
+                continue
+    return [command for command in found if url in command]
