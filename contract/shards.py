@@ -46,7 +46,7 @@ def pytest_command(
 def pytest_arguments(
     args: argparse.Namespace, test: str, *, seed: int | None, events: Path
 ) -> list[str]:
-    """What pytest is told when it runs a family's file."""
+    """What pytest is told when it runs a family's file; options that `args` lacks are left out."""
     own = [
         *("-q", "-p", "no:cacheprovider"),
         *("-c", str(FAMILIES / "pytest.ini"), f"--rootdir={FAMILIES}"),
@@ -56,7 +56,7 @@ def pytest_arguments(
     if seed is not None:
         own.append(f"--hypothesis-seed={seed}")
     for option in options.OPTIONS:
-        value = getattr(args, option.name.replace("-", "_"))
+        value = getattr(args, option.name.replace("-", "_"), None)
         if value is True:
             own.append(f"--contract-{option.name}")
         elif value not in (None, False):
