@@ -59,7 +59,7 @@ def pytest_command(
 def pytest_arguments(
     args: argparse.Namespace, test: str, *, seed: int | None, events: Path
 ) -> list[str]:
-    """What pytest is told when it runs a family's file."""
+    """What pytest is told when it runs a family's file; options that `args` lacks are left out."""
     own = [
         *("-q", "-p", "no:cacheprovider"),
         *("-c", str(FAMILIES / "pytest.ini"), f"--rootdir={FAMILIES}"),
