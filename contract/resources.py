@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from contract.api import JSON, Api
 from contract.exchange import Exchange, Response
@@ -14,7 +15,7 @@ from contract.spec import Operation, Spec
 
 __all__ = ["Example", "Resources", "Source", "examples", "follow", "sources"]
 
-_BODY = "$response.body#/"
+_BODY, _PATH = "$response.body#/", "$request.path."
 _ENDS_BY_ITSELF = "Jobs"
 """The tag of what need not be released: it ends without help, and stays readable."""
 
@@ -70,10 +71,15 @@ def sources(spec: Spec, operation: Operation) -> list[Source]:
     return sorted(found, key=lambda it: len(it.operation.path_parameters))
 
 
-def follow(expression: Any, body: Any) -> Any:  # noqa: ANN401 - any JSON
-    """What a link's expression says of an answer's body; raises KeyError for what is missing."""
+def follow(expression: Any, body: Any, path: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - any JSON
+    """What a link's expression says of an answer's body, and of the path that was asked for.
+
+    Raises KeyError for what is missing.
+    """
     if isinstance(expression, dict):
-        return {name: follow(member, body) for name, member in expression.items()}
+        return {name: follow(member, body, path) for name, member in expression.items()}
+    if isinstance(expression, str) and expression.startswith(_PATH):
+        return (path or {})[expression.removeprefix(_PATH)]
     if isinstance(expression, str) and expression.startswith(_BODY):
         for part in expression.removeprefix(_BODY).split("/"):
             body = body[part]
@@ -119,7 +125,7 @@ class Resources:
         Raises:
             ContractBroken: the answer that links does not come.
             Unsupported: the server lacks the operation that gives it.
-            NotRun: the run may not call that.
+            NotRun: the run may not call that, or it made something of another kind.
         """
         name = source.operation.id
         if fresh:
@@ -130,11 +136,11 @@ class Resources:
         self._tell()
         body = self._made[name].response.json
         try:
-            path = follow(dict(source.link.get("parameters", {})), body)
-            members = follow(dict(source.link.get("requestBody", {})), body)
-        except (KeyError, TypeError) as error:
-            told = f"{name}: its answer has no {error}, which its links need"
-            raise ContractBroken("links", told) from None
+            asked = _path_of(self._made[name])
+            path = follow(dict(source.link.get("parameters", {})), body, asked)
+            members = follow(dict(source.link.get("requestBody", {})), body, asked)
+        except (KeyError, TypeError) as error:  # it may create one of several kinds
+            raise NotRun(f"{name}: its answer has no {error}, which this link needs") from None
         return {key: str(self._member(key, value)[1]) for key, value in path.items()}, members
 
     def _made_or_remade(self, operation: Operation) -> Response:
@@ -206,6 +212,15 @@ class Resources:
         trail = self.api.wire.trail
         known = {id(exchange) for exchange in trail}
         trail[:0] = [it.exchange for it in self._made.values() if id(it.exchange) not in known]
+
+
+def _path_of(made: _Made) -> dict[str, str]:
+    segments = made.exchange.request.target.partition("?")[0].split("/")
+    return {
+        part[1:-1]: unquote(segment)
+        for part, segment in zip(made.operation.path.split("/"), segments, strict=True)
+        if part.startswith("{")
+    }
 
 
 def _is_loop(source: Operation, operation: Operation) -> bool:

@@ -52,6 +52,8 @@ def pytest_command(
     """How pytest is started for a family's file, or for one test of it by its id."""
     return [
         *(sys.executable, "-m", "pytest"),
+        # Other plugins are left out: pytest would compile all that belongs to them in its own way.
+        *("--disable-plugin-autoload", "-p", "contract.plugin", "-p", "_hypothesis_pytestplugin"),
         *pytest_arguments(args, test, seed=seed, events=events),
     ]
 

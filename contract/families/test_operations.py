@@ -1,19 +1,19 @@
 """Every operation of the contract: its examples, the bounds of its schemas, random requests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from contract.api import Api
 from contract.campaign import Campaign
-from contract.exchange import EVENT_STREAM, Response
+from contract.exchange import EVENT_STREAM, Request, Response
 from contract.generated.cases import AnyCase, Generator, economical, request_of
 from contract.generated.driven import each
 from contract.generated.judged import sent
 from contract.outcomes import ContractBroken, NotRun, Unsupported
 from contract.resources import Example, Resources, examples, sources
-from contract.spec import METHODS, Operation
+from contract.spec import METHODS, Operation, Spec
 from contract.validity import Judge, Judgement, Verdict
 
 QUICK_COVERAGE, FULL_COVERAGE = 12, 250
@@ -86,7 +86,7 @@ def test_its_examples_succeed(
 
 def _succeeds(api: Api, operation: Operation, example: Example, resources: Resources) -> None:
     """One of the things that the example can be tried on takes it; none is in the way of others."""
-    if not any(status < 300 for status in operation.statuses):
+    if not any(200 <= status < 300 for status in operation.statuses):
         _send(api, operation, _made_up(operation), example)
         return
     refusals = []
@@ -161,66 +161,85 @@ def _made_up(operation: Operation) -> dict[str, str]:
 
 @pytest.mark.usefixtures("probing")
 def test_bounds_hold(
-    api: Api,
-    campaign: Campaign,
-    operation: Operation,
-    resources: Resources,
-    judge: Judge,
-    generator: Generator,
+    campaign: Campaign, operation: Operation, generator: Generator, trial: "Trial"
 ) -> None:
     """What lies within the bounds of the schemas is taken, what lies beyond is refused."""
     most = FULL_COVERAGE if campaign.effort.slow else QUICK_COVERAGE
-    seen: set[tuple[str, bytes, str | None]] = set()
-    try_case = _trying(api, operation, resources, judge)
     for case in generator.coverage(operation, most):
-        try_case(case, seen)
+        trial.of(case)
 
 
 @pytest.mark.usefixtures("probing")
 def test_random_requests_are_answered_as_they_deserve(
-    api: Api,
-    campaign: Campaign,
-    operation: Operation,
-    resources: Resources,
-    judge: Judge,
-    generator: Generator,
+    campaign: Campaign, operation: Operation, generator: Generator, trial: "Trial"
 ) -> None:
     costly = operation.traits.costs and operation.traits.slow
     count = max(1, campaign.effort.examples // (COSTLY_SHARE if costly else 1))
-    try_case = _trying(api, operation, resources, judge)
-    each(generator.random(operation), count, lambda case: try_case(case, set()))
+    each(generator.random(operation), count, trial.of)
 
 
-def _trying(
-    api: Api, operation: Operation, resources: Resources, judge: Judge
-) -> Callable[[AnyCase, set[tuple[str, bytes, str | None]]], None]:
-    """What sends a case, on something living where there is such a thing, but not to end it."""
-    living = None if operation.method == "DELETE" else resources.parameters(operation)
-    before = list(api.wire.trail)
+@pytest.fixture
+def trial(api: Api, operation: Operation, resources: Resources, judge: Judge) -> "Trial":
+    return Trial(api, operation, resources, judge)
 
-    def try_case(case: AnyCase, seen: set[tuple[str, bytes, str | None]]) -> None:
-        request = request_of(case, operation, api)
-        if request is not None and judge.judge(operation, request).verdict is Verdict.VALID:
-            economical(case, operation)
-            request = request_of(case, operation, api)
+
+class Trial:
+    """Sends cases to an operation, on something living where there is such a thing."""
+
+    def __init__(self, api: Api, operation: Operation, resources: Resources, judge: Judge) -> None:
+        self._api = api
+        self._operation = operation
+        self._resources = resources
+        self._judge = judge
+        ends = operation.method == "DELETE"
+        self._living = None if ends else resources.parameters(operation)
+        self._before = list(api.wire.trail)
+
+    def of(self, case: AnyCase) -> None:
+        """Send a case; raises what `sent` raises."""
+        request = self._request(case)
         if request is None:
             return
-        if living and not _breaks_its_path(operation, judge.judge(operation, request)):
-            case.path_parameters = dict(living)
-            request = request_of(case, operation, api) or request
-        key = request.target, request.body, request.header("Content-Type")
-        if key not in seen:
-            seen.add(key)
-            api.wire.trail[:] = before
-            resources.release(operation, sent(api, judge, operation, request))
+        self._api.wire.trail[:] = self._before
+        response = sent(self._api, self._judge, self._operation, request)
+        self._resources.release(self._operation, response)
 
-    return try_case
+    def _request(self, case: AnyCase) -> Request | None:
+        request = request_of(case, self._operation, self._api)
+        if request is None:
+            return None
+        judgement = self._judge.judge(self._operation, request)
+        if judgement.verdict is Verdict.VALID:
+            economical(case, self._operation)
+        if self._living and not _breaks_its_path(self._operation, judgement):
+            case.path_parameters = dict(self._living)
+        return request_of(case, self._operation, self._api)
 
 
 def _breaks_its_path(operation: Operation, judgement: Judgement) -> bool:
     """Whether a fault lies in the path, which is then left as it is."""
     named = tuple(f"{name}:" for name in operation.path_parameters)
     return any(fault.startswith(named) for fault in judgement.faults)
+
+
+def _is_made(spec: Spec, operation: Operation) -> bool:
+    return bool(operation.path_parameters and sources(spec, operation))
+
+
+@pytest.mark.each_operation(fits=_is_made)
+@pytest.mark.usefixtures("probing")
+def test_what_does_not_exist_is_not_found(
+    api: Api, operation: Operation, resources: Resources
+) -> None:
+    example = resources.adapted(examples(operation)[0])
+    api.call(
+        operation.id,
+        _made_up(operation),
+        content=example.content,
+        media_type=example.media_type,
+        expect={404, 426} & operation.statuses,
+        probe=True,
+    )
 
 
 @pytest.mark.usefixtures("probing")

@@ -95,7 +95,8 @@ def test_what_is_deleted_is_gone(api: Api, campaign: Campaign, operation_id: str
                 deleted = True
         if not deleted:
             raise NotRun(f"{operation_id} created nothing that can be deleted")
-        _nothing_works(api, operation, response, everything=campaign.effort.slow)
+        everything = campaign.effort.slow and campaign.profile.probes
+        _nothing_works(api, operation, response, everything=everything)
 
 
 def _nothing_works(api: Api, operation: Operation, response: Response, *, everything: bool) -> None:
@@ -114,6 +115,25 @@ def _nothing_works(api: Api, operation: Operation, response: Response, *, everyt
             expect=404,
             probe=True,
         )
+
+
+def starts_a_job(spec: Spec, operation: Operation) -> bool:
+    return any(target.tag == "Jobs" for target in _leads_to(spec, operation, "DELETE"))
+
+
+@pytest.mark.each_operation(fits=starts_a_job)
+def test_what_was_cancelled_can_still_be_read(
+    api: Api, campaign: Campaign, operation_id: str
+) -> None:
+    """Whether it came in time or not."""
+    operation = campaign.spec.operations[operation_id]
+    with Resources(api) as resources:
+        response = resources.make(operation)
+        for target in _leads_to(api.spec, operation, "DELETE"):
+            path = _path(api.spec, operation, target, response)
+            api.call(target.id, path, expect=(200, 409))
+            for read in _leads_to(api.spec, operation, "GET"):
+                api.call(read.id, path)
 
 
 def test_random_sequences_keep_the_contract(api: Api, campaign: Campaign) -> None:

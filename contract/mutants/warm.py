@@ -18,6 +18,8 @@ import schemathesis.pytest.plugin
 import contract.campaign
 import contract.conformance
 import contract.consent
+import contract.generated.driven
+import contract.generated.machine
 import contract.plugin
 import contract.spec
 import contract.trail

@@ -45,14 +45,12 @@ def examples(name: str) -> Check:
 
 
 def bounds(name: str) -> Check:
-    return lambda campaign, resources: operations.test_bounds_hold(
-        campaign.api,
-        campaign,
-        campaign.spec.operations[name],
-        resources,
-        Judge(campaign.spec),
-        Generator(campaign.spec),
-    )
+    def check(campaign: Campaign, resources: Resources) -> None:
+        operation = campaign.spec.operations[name]
+        trial = operations.Trial(campaign.api, operation, resources, Judge(campaign.spec))
+        operations.test_bounds_hold(campaign, operation, Generator(campaign.spec), trial)
+
+    return check
 
 
 def methods(name: str) -> Check:
