@@ -15,6 +15,7 @@ from contract.campaign import Campaign, opened
 from contract.consent import admitted
 from contract.differences import Difference, differences
 from contract.normal import Normal
+from contract.reins import Reins
 from contract.sequence import Step, Taken, Walk, steps, together
 from contract.spec import SpecError
 from contract.target import Target, TargetError
@@ -36,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name in ("a", "b"):
         parser.add_argument(name, metavar=name.upper(), help="a target by name, or a URL")
-    options.add_to(parser, ("targets", "spec", "profile"))
+    options.add_to(parser, ("targets", "spec", "profile", *options.REINS))
     parser.add_argument("--only", metavar="TEXT", help="tell of steps whose names hold this")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write what was found there")
 
@@ -59,10 +60,11 @@ def main(args: argparse.Namespace) -> int:
         return COULD_NOT_RUN
     real = any(target.real for target in targets)
     profile = args.profile or ("readonly" if real else None)
+    reins = Reins(args.tier, args.rate, options.limits(args))
     with ExitStack() as stack:
         try:
             sides = [
-                stack.enter_context(opened(target, profile=profile, spec=args.spec))
+                stack.enter_context(opened(target, profile=profile, spec=args.spec, reins=reins))
                 for target in targets
             ]
         except SpecError as error:

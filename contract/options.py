@@ -9,7 +9,7 @@ from typing import Any
 
 from contract.profiles import FREE, PROFILES, Limits
 
-__all__ = ["OPTIONS", "Option", "add_to", "at_least_one", "limits", "whole"]
+__all__ = ["OPTIONS", "REINS", "Option", "add_to", "at_least_one", "limits", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,10 @@ OPTIONS = (
         {"action": "store_true"},
     ),
 )
+
+
+REINS = ("tier", "rate", "max-requests", "max-spend", "max-creates")
+"""What holds back a command that is no whole run; see contract.reins."""
 
 
 def limits(args: argparse.Namespace) -> Limits:

@@ -12,6 +12,7 @@ from contract.campaign import Campaign, opened
 from contract.consent import admitted
 from contract.golden import FOLDER, Recording, RecordingError, write
 from contract.normal import Normal
+from contract.reins import Reins
 from contract.sequence import Step, Walk, steps
 from contract.spec import SpecError
 from contract.target import TargetError
@@ -29,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "folder are replaced. Exit status: 0 recorded; 1 an answer holds what looks like a "
         "secret, and nothing was written; 2 could not run."
     )
-    options.add_to(parser, ("target", "targets", "spec", "profile"))
+    options.add_to(parser, ("target", "targets", "spec", "profile", *options.REINS))
     parser.add_argument("--out", metavar="DIR", type=Path, default=FOLDER, help="where they go")
 
 
@@ -39,7 +40,8 @@ def main(args: argparse.Namespace) -> int:
         target = admitted(args.target, None, args.targets)
         if not target.real:
             raise TargetError(f"{target.name} is not real: recordings are of real services alone")
-        with opened(target, profile=args.profile, spec=args.spec) as campaign:
+        reins = Reins(args.tier, args.rate, options.limits(args))
+        with opened(target, profile=args.profile, spec=args.spec, reins=reins) as campaign:
             made = list(recorded(campaign, steps()))
         if not made:
             raise TargetError(f"{target.url} answered nothing that the profile lets be asked")

@@ -42,6 +42,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         file = targets(folder, cloud.api.rsplit(":", 1)[1])
         out = folder / "golden"
         asked = ["record", "--target", "cloud", "--targets", str(file), "--profile", "full"]
+        asked += ["--rate", "60000"]
         assert main([*asked, "--out", str(out)]) == 0
         patch.delenv(REAL_OPT_IN)
         assert main([*asked, "--out", str(folder / "none")]) == 2
