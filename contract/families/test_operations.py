@@ -78,30 +78,36 @@ def test_its_examples_succeed(
     shown = examples(operation)
     try:
         for example in shown if campaign.profile.probes else shown[:1]:
-            _succeeds(api, operation, example, resources)
+            if not _succeeds(api, operation, example, resources):
+                _is_lacking(api, campaign, operation, resources.adapted(example))
     except Unsupported:
         lacking.add(operation.id)
         raise
 
 
-def _succeeds(api: Api, operation: Operation, example: Example, resources: Resources) -> None:
-    """One of the things that the example can be tried on takes it; none is in the way of others."""
+def _is_lacking(api: Api, campaign: Campaign, operation: Operation, example: Example) -> None:
+    """Nothing can be made to call it on: where probes are sent, it says if it is supported."""
+    if campaign.profile.probes:
+        _send(api, operation, _made_up(operation), example)
+    raise NotRun(f"{operation.id}: there is nothing to call it on")
+
+
+def _succeeds(api: Api, operation: Operation, example: Example, resources: Resources) -> bool:
+    """Whether one of the things that the example can be tried on takes it; False for no thing."""
     if not any(200 <= status < 300 for status in operation.statuses):
         _send(api, operation, _made_up(operation), example)
-        return
+        return True
     refusals = []
     for path, adapted in _attempts(operation, example, resources):
         response = _send(api, operation, path, adapted)
         resources.release(operation, response)
         if 200 <= response.status < 300:
-            return
+            return True
         refusals.append(f"{response.status}: {response.text[:300]}")
     if refusals:
         told = f"{operation.id}: the contract's example is answered {refusals[-1]}"
         raise ContractBroken("examples succeed", told)
-    # Nothing can be made to call it on: it says itself whether it is supported.
-    _send(api, operation, _made_up(operation), resources.adapted(example))
-    raise NotRun(f"{operation.id}: there is nothing to call it on")
+    return False
 
 
 def _attempts(
