@@ -38,7 +38,8 @@ def warmed() -> ForkServerContext:
 class Seen:
     """What came of a trial: the failures of the family's own checks, and statuses by operation.
 
-    `ended` is whether the family came to its end; `said` the end of what pytest printed.
+    `checks` is how many said something of the server, even that it lacks an operation; `ended`
+    is whether the family came to its end; `said` the end of what pytest printed.
     """
 
     failures: Sequence[Mapping[str, Any]]
@@ -107,7 +108,7 @@ class Trial:
             if event["event"] == "answers":
                 statuses.setdefault(event["operation"], set()).add(event["status"])
             elif event["event"] == "result" and event["family"] != evidence.EVERY_ANSWER:
-                checks += event["outcome"] in ("passed", "failed")
+                checks += event["outcome"] != "not run"
                 if event["outcome"] == "failed":
                     failures.append(event)
         said = output.read_text(encoding="utf-8", errors="replace") if output.exists() else ""
