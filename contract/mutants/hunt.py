@@ -162,7 +162,8 @@ class _Chase:
         return lacking(mutant, hunt.spec, hunt.statuses)
 
     def _judged(self, mutant: Mutant) -> Verdict:
-        own = Trial(mutant.family, mutant.check, mutant.operations, mutant.thorough)
+        where = mutant.operations or mutant.seen_at
+        own = Trial(mutant.family, mutant.check, where, mutant.thorough)
         try:
             with self._struck(mutant), self._stage.serving(mutant.mutator()) as url:
                 verdict = _verdict(mutant, own, self._seen(own, url))
@@ -170,7 +171,7 @@ class _Chase:
                     return verdict
                 for family in self._hunt.families:
                     if family != mutant.family:
-                        other = Trial(family, operations=mutant.operations)
+                        other = Trial(family, operations=where)
                         found = _verdict(mutant, other, self._seen(other, url))
                         if found.fate is Fate.OTHER:
                             return found
