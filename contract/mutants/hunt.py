@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import httpx
 
@@ -25,6 +26,7 @@ ALONE = frozenset({"limits"})
 """Families that use up what an account has: two of them at once would disturb each other."""
 
 _ADMIN_SECONDS = 10
+T = TypeVar("T")
 _SHOWN = 90
 Say = Callable[[str], None]
 
@@ -86,14 +88,25 @@ class Hunt:
         order = {mutant.name: position for position, mutant in enumerate(mutants)}
         return sorted(judged, key=lambda it: order[it.mutant.name])
 
-    @property
-    def statuses(self) -> Mapping[str, frozenset[int]]:
-        """What the server answered through the healthy proxy, by operation."""
-        found = dict[str, frozenset[int]]()
-        for control in self.controls:
-            for operation, statuses in control.seen.statuses.items():
-                found[operation] = found.get(operation, frozenset()) | statuses
-        return found
+    def lacked(self) -> frozenset[str]:
+        """Operations that the server says it has not got, through the healthy proxy.
+
+        A check that has to make something first may not come as far as the operation itself.
+        """
+        answered = _together(control.seen.statuses for control in self.controls)
+        came_to = _together(control.seen.outcomes for control in self.controls)
+        refused = {
+            name
+            for name, statuses in answered.items()
+            if 501 in statuses and not any(200 <= status < 300 for status in statuses)
+        }
+        never = {
+            name
+            for name, outcomes in came_to.items()
+            if "unsupported" in outcomes and not outcomes & {"passed", "failed"}
+        }
+        there = {name for name, statuses in answered.items() if min(statuses) < 300}
+        return frozenset((refused | never) - there)
 
     def control(self, mutant: Mutant) -> Control | None:
         """The control of a mutant's family, at its effort."""
@@ -112,7 +125,7 @@ class Hunt:
             self.controls.append(control)
             self.say(
                 f"  control {control.trial.family:<16} {control.seconds:5.1f} s  "
-                f"{'passes' if control.passed else f'FAILS: {control.fault}'}"
+                f"{'passes' if control.passed else f'FAILS: {control.fault[:_SHOWN]}'}"
             )
 
     def _all(
@@ -159,7 +172,7 @@ class _Chase:
         control = hunt.control(mutant)
         if control is None or not control.passed:
             return f"the family {mutant.family} fails a healthy server"
-        return lacking(mutant, hunt.spec, hunt.statuses)
+        return lacking(mutant, hunt.spec, hunt.lacked())
 
     def _judged(self, mutant: Mutant) -> Verdict:
         where = mutant.operations or mutant.seen_at
@@ -214,6 +227,14 @@ class _Chase:
             return response.raise_for_status()
         except httpx.HTTPError as error:
             raise NoFaults(f"the control surface refuses: {error}") from None
+
+
+def _together(found: Iterable[Mapping[str, frozenset[T]]]) -> Mapping[str, frozenset[T]]:
+    together = dict[str, frozenset[T]]()
+    for values in found:
+        for operation, more in values.items():
+            together[operation] = together.get(operation, frozenset()) | more
+    return together
 
 
 def _told(verdict: Verdict) -> str:

@@ -5,17 +5,19 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from contract import evidence, shards
 from contract.target import Target
+
+T = TypeVar("T")
 
 __all__ = ["Seen", "Trial", "warmed"]
 
@@ -36,7 +38,7 @@ def warmed() -> ForkServerContext:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of a trial: the failures of the family's own checks, and statuses by operation.
+    """What came of a trial: failures of the family's own checks, statuses and outcomes by operation.
 
     `checks` is how many said something of the server, even that it lacks an operation; `ended`
     is whether the family came to its end; `said` the end of what pytest printed.
@@ -44,6 +46,7 @@ class Seen:
 
     failures: Sequence[Mapping[str, Any]]
     statuses: Mapping[str, frozenset[int]]
+    outcomes: Mapping[str, frozenset[str]]
     checks: int
     ended: bool
     said: str
@@ -103,22 +106,29 @@ class Trial:
         ]
 
     def _seen(self, events: Path, output: Path, *, ended: bool) -> Seen:
-        failures, statuses, checks = [], dict[str, set[int]](), 0
-        for event in evidence.read([events]) if events.exists() else ():
-            if event["event"] == "answers":
-                statuses.setdefault(event["operation"], set()).add(event["status"])
-            elif event["event"] == "result" and event["family"] != evidence.EVERY_ANSWER:
-                checks += event["outcome"] != "not run"
-                if event["outcome"] == "failed":
-                    failures.append(event)
+        found = list(evidence.read([events])) if events.exists() else []
+        own = [
+            event
+            for event in found
+            if event["event"] == "result" and event["family"] != evidence.EVERY_ANSWER
+        ]
+        answers = [event for event in found if event["event"] == "answers"]
         said = output.read_text(encoding="utf-8", errors="replace") if output.exists() else ""
         return Seen(
-            failures,
-            {operation: frozenset(found) for operation, found in statuses.items()},
-            checks,
+            [event for event in own if event["outcome"] == "failed"],
+            _by_operation((event["operation"], event["status"]) for event in answers),
+            _by_operation((event["operation"], event["outcome"]) for event in own),
+            sum(event["outcome"] != "not run" for event in own),
             ended,
             said[-2000:],
         )
+
+
+def _by_operation(pairs: Iterable[tuple[str, T]]) -> dict[str, frozenset[T]]:
+    found = dict[str, set[T]]()
+    for operation, value in pairs:
+        found.setdefault(operation, set()).add(value)
+    return {operation: frozenset(values) for operation, values in found.items()}
 
 
 def _described(target: Target, folder: Path) -> Path:
