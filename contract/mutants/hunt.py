@@ -109,17 +109,15 @@ class Hunt:
         return frozenset((refused | never) - there)
 
     def control(self, mutant: Mutant) -> Control | None:
-        """The control of a mutant's family, at its effort."""
-        wanted = Trial(mutant.family, thorough=mutant.thorough, fail_fast=False)
+        """The control of a mutant's family."""
+        wanted = _control_trial(mutant)
         return next((it for it in self.controls if it.trial == wanted), None)
 
     def _control(
         self, chase: "_Chase", pool: ThreadPoolExecutor, mutants: Sequence[Mutant]
     ) -> None:
         trials = dict.fromkeys(
-            Trial(mutant.family, thorough=mutant.thorough, fail_fast=False)
-            for mutant in mutants
-            if mutant.family in self.families
+            _control_trial(mutant) for mutant in mutants if mutant.family in self.families
         )
         for control in pool.map(chase.control, trials):
             self.controls.append(control)
@@ -175,8 +173,7 @@ class _Chase:
         return lacking(mutant, hunt.spec, hunt.lacked())
 
     def _judged(self, mutant: Mutant) -> Verdict:
-        where = mutant.operations or mutant.seen_at
-        own = Trial(mutant.family, mutant.check, where, mutant.thorough)
+        own = _own(mutant)
         try:
             with self._struck(mutant), self._stage.serving(mutant.mutator()) as url:
                 verdict = _verdict(mutant, own, self._seen(own, url))
@@ -184,7 +181,7 @@ class _Chase:
                     return verdict
                 for family in self._hunt.families:
                     if family != mutant.family:
-                        other = Trial(family, operations=where)
+                        other = Trial(family, operations=own.operations)
                         found = _verdict(mutant, other, self._seen(other, url))
                         if found.fate is Fate.OTHER:
                             return found
@@ -227,6 +224,19 @@ class _Chase:
             return response.raise_for_status()
         except httpx.HTTPError as error:
             raise NoFaults(f"the control surface refuses: {error}") from None
+
+
+def _own(mutant: Mutant) -> Trial:
+    """What has to kill a mutant."""
+    where = mutant.operations or mutant.seen_at
+    return Trial(mutant.family, mutant.check, where, mutant.thorough)
+
+
+def _control_trial(mutant: Mutant) -> Trial:
+    """What has to pass without the fault: the whole family, or the same part of it at length."""
+    if mutant.thorough:
+        return replace(_own(mutant), fail_fast=False)
+    return Trial(mutant.family, fail_fast=False)
 
 
 def _together(found: Iterable[Mapping[str, frozenset[T]]]) -> Mapping[str, frozenset[T]]:

@@ -38,9 +38,10 @@ def warmed() -> ForkServerContext:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of a trial: failures of the family's own checks, statuses and outcomes by operation.
+    """What came of a trial.
 
-    `checks` is how many said something of the server, even that it lacks an operation; `ended`
+    `failures` are those of the family's own checks, `statuses` and `outcomes` go by operation;
+    `checks` is how many checks said something of the server, even that it lacks an operation; `ended`
     is whether the family came to its end; `said` the end of what pytest printed.
     """
 

@@ -30,9 +30,11 @@ def fault(
     build: Build,
     kind: Kind = Kind.STATE,
     family: str = "lifecycle",
+    *,
+    thorough: bool = False,
 ) -> Mutant:
     """A mutant of this kind of table."""
-    return Mutant(name, sentence, kind, family, operations, build)
+    return Mutant(name, sentence, kind, family, operations, build, thorough=thorough)
 
 
 def common(kind: str, article: str, create: str, end: str, gone: Members) -> tuple[Mutant, ...]:

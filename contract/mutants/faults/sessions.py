@@ -98,6 +98,7 @@ SESSIONS = (
         ("restoreSession",),
         pretending({"status": "restored"}, "id", "session_id"),
         Kind.DATA_LOSS,
+        thorough=True,
     ),
 )
 
