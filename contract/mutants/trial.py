@@ -41,8 +41,8 @@ class Seen:
     """What came of a trial.
 
     `failures` are those of the family's own checks, `statuses` and `outcomes` go by operation;
-    `checks` is how many checks said something of the server, even that it lacks an operation; `ended`
-    is whether the family came to its end; `said` the end of what pytest printed.
+    `checks` counts those that said something of the server, even that it lacks an operation;
+    `ended` is whether the family came to its end, `said` the end of what pytest printed.
     """
 
     failures: Sequence[Mapping[str, Any]]
