@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 __all__ = ["Seen", "Trial", "warmed"]
 
-LIMIT_SECONDS = 240
+LIMIT_SECONDS = 600
 _NAME = "mutant"
 _SECRET = "UNSANDBOX_MUTANT_SECRET_"  # noqa: S105 - the name of a variable
 _ENDED = (0, 1, 5)

@@ -157,6 +157,7 @@ ANSWERS = (
         "A request that does not fit is answered 422.",
         Kind.STATUS,
         "operations",
+        seen_at=("execute",),
         build=on_response(_with_status(422), status(400)),
     ),
     Mutant(
@@ -172,6 +173,7 @@ ANSWERS = (
         "What does not exist is answered with an HTML page.",
         Kind.SCHEMA,
         "operations",
+        seen_at=("getJob",),
         build=on_response(_as_page, status(404)),
     ),
     Mutant(
@@ -179,6 +181,7 @@ ANSWERS = (
         "A 405 does not say which methods there are.",
         Kind.STATUS,
         "operations",
+        seen_at=("execute",),
         build=on_response(_without_allow, status(405)),
     ),
     Mutant(
@@ -186,6 +189,7 @@ ANSWERS = (
         "A wrong method is answered 404.",
         Kind.STATUS,
         "operations",
+        seen_at=("execute",),
         build=on_response(_with_status(404), status(405)),
     ),
     Mutant(
@@ -204,6 +208,7 @@ ANSWERS = (
         "Errors have no code.",
         Kind.SCHEMA,
         "operations",
+        seen_at=("execute", "getJob"),
         build=document(_drop("code"), failed),
     ),
     Mutant(
@@ -211,6 +216,7 @@ ANSWERS = (
         "The member error is an object.",
         Kind.SCHEMA,
         "operations",
+        seen_at=("execute", "getJob"),
         build=document(lambda body: body.update(error={"message": body.get("error")}), failed),
     ),
     Mutant(
@@ -435,6 +441,7 @@ ANSWERS = (
         "A further header comes with every answer.",
         Kind.SCHEMA,
         "operations",
+        seen_at=("execute", "getKeySelf"),
         build=on_response(
             lambda _call, answer: answer.headers.append(("Via", "1.1 front")), always
         ),
