@@ -60,7 +60,8 @@ class Control:
 class Hunt:
     """Runs mutants, `jobs` at a time, in front of one server.
 
-    `families` are those that there are; `spec` the contract, `file` another one than the suite's.
+    `families` are those that there are; `spec` the contract, `file` another one than the suite's;
+    `whole` says whether a family's control is all of it, or what its mutants are looked for in.
     """
 
     target: Target
@@ -70,6 +71,7 @@ class Hunt:
     jobs: int
     say: Say
     file: Path | None = None
+    whole: bool = True
     controls: list[Control] = field(default_factory=list)
     _alone: threading.Lock = field(default_factory=threading.Lock)
 
@@ -78,6 +80,7 @@ class Hunt:
         with ExitStack() as stack:
             stage = stack.enter_context(Stage.opened(self.target, self.spec))
             pool = stack.enter_context(ThreadPoolExecutor(self.jobs))
+            stack.callback(pool.shutdown, cancel_futures=True)
             chase = _Chase(self, stage, warmed())
             self._control(chase, pool, mutants)
             proxied = [mutant for mutant in mutants if mutant.rule is None]
@@ -110,21 +113,39 @@ class Hunt:
 
     def control(self, mutant: Mutant) -> Control | None:
         """The control of a mutant's family."""
-        wanted = _control_trial(mutant)
-        return next((it for it in self.controls if it.trial == wanted), None)
+        thorough = replace(_own(mutant), fail_fast=False)
+        same = (
+            [it for it in self.controls if it.trial == thorough]
+            if mutant.thorough
+            else [
+                it
+                for it in self.controls
+                if it.trial.family == mutant.family and not it.trial.thorough
+            ]
+        )
+        return next(iter(same), None)
 
     def _control(
         self, chase: "_Chase", pool: ThreadPoolExecutor, mutants: Sequence[Mutant]
     ) -> None:
-        trials = dict.fromkeys(
-            _control_trial(mutant) for mutant in mutants if mutant.family in self.families
-        )
-        for control in pool.map(chase.control, trials):
+        for control in pool.map(chase.control, self._control_trials(mutants)):
             self.controls.append(control)
             self.say(
                 f"  control {control.trial.family:<16} {control.seconds:5.1f} s  "
                 f"{'passes' if control.passed else f'FAILS: {control.fault[:_SHOWN]}'}"
             )
+
+    def _control_trials(self, mutants: Sequence[Mutant]) -> Iterator[Trial]:
+        """What has to pass without a fault: families, and at length what is looked at at length."""
+        chosen = [_own(mutant) for mutant in mutants if mutant.family in self.families]
+        for family in dict.fromkeys(trial.family for trial in chosen if not trial.thorough):
+            where = [trial.operations for trial in chosen if trial.family == family]
+            narrow = not self.whole and all(where)
+            names = dict.fromkeys(name for names in where for name in names) if narrow else ()
+            yield Trial(family, operations=tuple(names), fail_fast=False)
+        yield from dict.fromkeys(
+            replace(trial, fail_fast=False) for trial in chosen if trial.thorough
+        )
 
     def _all(
         self,
@@ -230,13 +251,6 @@ def _own(mutant: Mutant) -> Trial:
     """What has to kill a mutant."""
     where = mutant.operations or mutant.seen_at
     return Trial(mutant.family, mutant.check, where, mutant.thorough)
-
-
-def _control_trial(mutant: Mutant) -> Trial:
-    """What has to pass without the fault: the whole family, or the same part of it at length."""
-    if mutant.thorough:
-        return replace(_own(mutant), fail_fast=False)
-    return Trial(mutant.family, fail_fast=False)
 
 
 def _together(found: Iterable[Mapping[str, frozenset[T]]]) -> Mapping[str, frozenset[T]]:

@@ -162,7 +162,7 @@ def test_a_fault_of_authentication_lets_in_whom_the_server_would_refuse(target: 
 
 
 def hunt(target: Target) -> Hunt:
-    return Hunt(target, loaded(SPEC), families(), 1, 2, print)
+    return Hunt(target, loaded(SPEC), families(), 1, 2, print, whole=False)
 
 
 def test_faults_of_several_classes_are_noticed_and_an_equivalent_is_not(target: Target) -> None:
