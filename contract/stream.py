@@ -59,7 +59,7 @@ class LogStream:
                 raise ContractBroken("stream", f"the stream broke off: {error!r}") from None
             self._take()
         if len(self.lines) < count and self._unread.strip():
-            raise ContractBroken("event", f"an event does not end: {self._unread[:_SHOWN]!r}")
+            raise ContractBroken("event", f"an event does not end: {self._unread[:SHOWN]!r}")
         return self.lines
 
     def _take(self) -> None:

@@ -250,11 +250,3 @@ def test_a_hostile_identifier_names_nothing(
             probe=True,
         )
         assert response.header("X-Injected") is None, "the identifier became a header"
-
-
-@pytest.mark.parametrize("operation_id", ["getKeySelf", "validateKey"])
-@pytest.mark.parametrize("role", [MAIN, "second"])
-def test_a_key_is_told_of_itself(api: Api, operation_id: str, role: str) -> None:
-    asking = api.as_(role)
-    own = asking.credentials.public_key
-    assert asking.call(operation_id).json.get("public_key", own) == own

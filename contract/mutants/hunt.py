@@ -249,7 +249,7 @@ class _Chase:
 
 def _own(mutant: Mutant) -> Trial:
     """What has to kill a mutant."""
-    where = mutant.operations or mutant.seen_at
+    where = mutant.seen_at or mutant.operations
     return Trial(mutant.family, mutant.check, where, mutant.thorough)
 
 

@@ -21,6 +21,9 @@ from contract.mutants.traffic import Answer, Build, Call, replaced
 
 _MAX_TTL = 900
 _KNOWN = ("execute", "run", "jobs", "sessions", "services", "snapshots", "images", "keys")
+_MADE = ("execute", "executeAsync", "run", "runAsync")
+"""The operations from which links lead to a job."""
+
 _LARGE = 64 * 1024
 _LANGUAGES = """
 python javascript typescript ruby perl php lua bash r elixir erlang tcl scheme powershell clojure
@@ -36,7 +39,8 @@ def _schema(
     edit: Callable[[Any], object],
     family: str = "operations",
 ) -> Mutant:
-    return Mutant(name, fault, Kind.SCHEMA, family, (operation,), document(edit))
+    at = _MADE if family == "workflows" else ()
+    return Mutant(name, fault, Kind.SCHEMA, family, (operation,), document(edit), seen_at=at)
 
 
 def _drop(name: str) -> Callable[[Any], object]:
@@ -267,6 +271,7 @@ ANSWERS = (
         "workflows",
         ("listJobs",),
         listing("jobs", _local_times),
+        seen_at=_MADE,
     ),
     _schema(
         "cancelled-without-artifacts",

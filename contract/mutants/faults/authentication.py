@@ -15,6 +15,10 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _TRIED_SECONDS = 700
 SIGNED = ("listJobs", "execute", "validateKey")
 """With and without a body, with and without a query."""
+_PAID = (
+    *("listSessions", "createSession", "listServices", "createService", "listSnapshots"),
+    *("createSnapshot", "listImages", "publishImage"),
+)
 _PUBLIC = (
     *("listLanguages", "listShells", "getHealth", "getCluster", "getPools", "getStats"),
     "getOpenapi",
@@ -309,6 +313,7 @@ AUTHENTICATION = (
         "The free tier gets what it lacks.",
         Kind.LIMITS,
         "limits",
+        _PAID,
         build=_served_as_main("free"),
     ),
     Mutant(
