@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from contract import evidence, shards
+from contract import evidence, options, shards
 from contract.target import Target
 
 T = TypeVar("T")
@@ -86,16 +86,15 @@ class Trial:
         return self._seen(events, output, ended=ended)
 
     def _arguments(self, targets: Path, spec: Path | None, seed: int, events: Path) -> list[str]:
-        args = argparse.Namespace(
-            url=None,
-            target=_NAME,
-            targets=targets,
-            spec=spec,
-            profile=None,
-            operations=",".join(self.operations),
-            quick=not self.thorough,
-            strict=False,
-        )
+        given = {
+            "target": _NAME,
+            "targets": targets,
+            "spec": spec,
+            "operations": ",".join(self.operations),
+            "quick": not self.thorough,
+        }
+        left_out = {option.name.replace("-", "_"): None for option in options.OPTIONS}
+        args = argparse.Namespace(**{**left_out, **given})
         test = shards.checks(self.family)
         return [
             *shards.pytest_arguments(args, test, seed=seed, events=events),
