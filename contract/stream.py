@@ -58,6 +58,8 @@ class LogStream:
             except httpx.HTTPError as error:
                 raise ContractBroken("stream", f"the stream broke off: {error!r}") from None
             self._take()
+        if len(self.lines) < count and self._unread.strip():
+            raise ContractBroken("event", f"an event does not end: {self._unread[:SHOWN]!r}")
         return self.lines
 
     def _take(self) -> None:
@@ -107,7 +109,8 @@ def followed(wire: Wire, request: Request) -> Iterator[LogStream | Response]:
             answer = client.send(sent, stream=True)
             headers = tuple(answer.headers.multi_items())
             streams = answer.headers.get("Content-Type", "").startswith(EVENT_STREAM)
-            body = b"" if streams else answer.read()
+            # A success that is no stream of events is told by its media type; it may have no end.
+            body = b"" if streams or answer.is_success else answer.read()
         except httpx.HTTPError as error:
             raise NoAnswer(request, error) from error
         try:

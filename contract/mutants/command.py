@@ -109,6 +109,7 @@ def _run(args: argparse.Namespace, target: Target, spec: Spec, mutants: Sequence
         jobs,
         lambda line: print(clean.text(line), flush=True),
         args.spec,
+        whole=not (args.only or args.kind),
     )
     verdicts = [_redacted(it, clean) for it in hunt.run(mutants)]
     seconds = time.monotonic() - began

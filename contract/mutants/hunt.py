@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import httpx
 
@@ -25,6 +26,7 @@ ALONE = frozenset({"limits"})
 """Families that use up what an account has: two of them at once would disturb each other."""
 
 _ADMIN_SECONDS = 10
+T = TypeVar("T")
 _SHOWN = 90
 Say = Callable[[str], None]
 
@@ -58,7 +60,8 @@ class Control:
 class Hunt:
     """Runs mutants, `jobs` at a time, in front of one server.
 
-    `families` are those that there are; `spec` the contract, `file` another one than the suite's.
+    `families` are those that there are; `spec` the contract, `file` another one than the suite's;
+    `whole` says whether a family's control is all of it, or what its mutants are looked for in.
     """
 
     target: Target
@@ -68,6 +71,7 @@ class Hunt:
     jobs: int
     say: Say
     file: Path | None = None
+    whole: bool = True
     controls: list[Control] = field(default_factory=list)
     _alone: threading.Lock = field(default_factory=threading.Lock)
 
@@ -76,6 +80,7 @@ class Hunt:
         with ExitStack() as stack:
             stage = stack.enter_context(Stage.opened(self.target, self.spec))
             pool = stack.enter_context(ThreadPoolExecutor(self.jobs))
+            stack.callback(pool.shutdown, cancel_futures=True)
             chase = _Chase(self, stage, warmed())
             self._control(chase, pool, mutants)
             proxied = [mutant for mutant in mutants if mutant.rule is None]
@@ -86,34 +91,61 @@ class Hunt:
         order = {mutant.name: position for position, mutant in enumerate(mutants)}
         return sorted(judged, key=lambda it: order[it.mutant.name])
 
-    @property
-    def statuses(self) -> Mapping[str, frozenset[int]]:
-        """What the server answered through the healthy proxy, by operation."""
-        found = dict[str, frozenset[int]]()
-        for control in self.controls:
-            for operation, statuses in control.seen.statuses.items():
-                found[operation] = found.get(operation, frozenset()) | statuses
-        return found
+    def lacked(self) -> frozenset[str]:
+        """Operations that the server says it has not got, through the healthy proxy.
+
+        A check that has to make something first may not come as far as the operation itself.
+        """
+        answered = _together(control.seen.statuses for control in self.controls)
+        came_to = _together(control.seen.outcomes for control in self.controls)
+        refused = {
+            name
+            for name, statuses in answered.items()
+            if 501 in statuses and not any(200 <= status < 300 for status in statuses)
+        }
+        never = {
+            name
+            for name, outcomes in came_to.items()
+            if "unsupported" in outcomes and not outcomes & {"passed", "failed"}
+        }
+        there = {name for name, statuses in answered.items() if min(statuses) < 300}
+        return frozenset((refused | never) - there)
 
     def control(self, mutant: Mutant) -> Control | None:
-        """The control of a mutant's family, at its effort."""
-        wanted = Trial(mutant.family, thorough=mutant.thorough, fail_fast=False)
-        return next((it for it in self.controls if it.trial == wanted), None)
+        """The control of a mutant's family."""
+        thorough = replace(_own(mutant), fail_fast=False)
+        same = (
+            [it for it in self.controls if it.trial == thorough]
+            if mutant.thorough
+            else [
+                it
+                for it in self.controls
+                if it.trial.family == mutant.family and not it.trial.thorough
+            ]
+        )
+        return next(iter(same), None)
 
     def _control(
         self, chase: "_Chase", pool: ThreadPoolExecutor, mutants: Sequence[Mutant]
     ) -> None:
-        trials = dict.fromkeys(
-            Trial(mutant.family, thorough=mutant.thorough, fail_fast=False)
-            for mutant in mutants
-            if mutant.family in self.families
-        )
-        for control in pool.map(chase.control, trials):
+        for control in pool.map(chase.control, self._control_trials(mutants)):
             self.controls.append(control)
             self.say(
                 f"  control {control.trial.family:<16} {control.seconds:5.1f} s  "
-                f"{'passes' if control.passed else f'FAILS: {control.fault}'}"
+                f"{'passes' if control.passed else f'FAILS: {control.fault[:_SHOWN]}'}"
             )
+
+    def _control_trials(self, mutants: Sequence[Mutant]) -> Iterator[Trial]:
+        """What has to pass without a fault: families, and at length what is looked at at length."""
+        chosen = [_own(mutant) for mutant in mutants if mutant.family in self.families]
+        for family in dict.fromkeys(trial.family for trial in chosen if not trial.thorough):
+            where = [trial.operations for trial in chosen if trial.family == family]
+            narrow = not self.whole and all(where)
+            names = dict.fromkeys(name for names in where for name in names) if narrow else ()
+            yield Trial(family, operations=tuple(names), fail_fast=False)
+        yield from dict.fromkeys(
+            replace(trial, fail_fast=False) for trial in chosen if trial.thorough
+        )
 
     def _all(
         self,
@@ -159,10 +191,10 @@ class _Chase:
         control = hunt.control(mutant)
         if control is None or not control.passed:
             return f"the family {mutant.family} fails a healthy server"
-        return lacking(mutant, hunt.spec, hunt.statuses)
+        return lacking(mutant, hunt.spec, hunt.lacked())
 
     def _judged(self, mutant: Mutant) -> Verdict:
-        own = Trial(mutant.family, mutant.check, mutant.operations, mutant.thorough)
+        own = _own(mutant)
         try:
             with self._struck(mutant), self._stage.serving(mutant.mutator()) as url:
                 verdict = _verdict(mutant, own, self._seen(own, url))
@@ -170,7 +202,7 @@ class _Chase:
                     return verdict
                 for family in self._hunt.families:
                     if family != mutant.family:
-                        other = Trial(family, operations=mutant.operations)
+                        other = Trial(family, operations=own.operations)
                         found = _verdict(mutant, other, self._seen(other, url))
                         if found.fate is Fate.OTHER:
                             return found
@@ -213,6 +245,20 @@ class _Chase:
             return response.raise_for_status()
         except httpx.HTTPError as error:
             raise NoFaults(f"the control surface refuses: {error}") from None
+
+
+def _own(mutant: Mutant) -> Trial:
+    """What has to kill a mutant."""
+    where = mutant.seen_at or mutant.operations
+    return Trial(mutant.family, mutant.check, where, mutant.thorough)
+
+
+def _together(found: Iterable[Mapping[str, frozenset[T]]]) -> Mapping[str, frozenset[T]]:
+    together = dict[str, frozenset[T]]()
+    for values in found:
+        for operation, more in values.items():
+            together[operation] = together.get(operation, frozenset()) | more
+    return together
 
 
 def _told(verdict: Verdict) -> str:

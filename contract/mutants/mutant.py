@@ -39,6 +39,9 @@ class Mutant:
         kind: the class of the fault.
         family: that has to kill it.
         operations: that the fault is in; none means the whole server.
+        seen_at: operations whose checks have to notice, where that is not those that the fault is
+            in: some of the whole server's, since all would take long and tell no more, or those
+            that make what the others show.
         build: the fault, for a proxy.
         rule: a fault of `/_emulator/faults` instead; it strikes whoever calls, so it runs alone.
         check: the name of the check that has to notice, as pytest's `-k`; every check when empty.
@@ -58,6 +61,7 @@ class Mutant:
     check: str = ""
     thorough: bool = False
     sees_all: bool = False
+    seen_at: tuple[str, ...] = ()
     equivalent: str = ""
 
     def mutator(self) -> Mutator:

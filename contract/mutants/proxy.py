@@ -12,6 +12,7 @@ import websockets
 from websockets.asyncio.client import connect
 
 from contract.mutants.traffic import Answer, Call, Mutator, Pairs, Proceed, replaced
+from contract.proxy.forward import sent_request
 from contract.spec import Spec
 from contract.target import Target
 
@@ -58,7 +59,7 @@ class Proxy:
         body = await _body(receive)
         if body is None:
             return
-        call = self._call(scope, scope["method"], body)
+        call = self._call(scope, body)
         answering = asyncio.ensure_future(self._mutator(call, self._forward))
         gone = asyncio.ensure_future(_gone(receive))
         try:
@@ -72,16 +73,14 @@ class Proxy:
                 with suppress(asyncio.CancelledError, *_GIVEN_UP):
                     await task
 
-    def _call(self, scope: Scope, method: str, body: bytes) -> Call:
-        query = scope["query_string"].decode("latin-1")
-        path = scope["raw_path"].decode("latin-1")
-        headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]]
+    def _call(self, scope: Scope, body: bytes) -> Call:
+        request = sent_request(scope, body)
         return Call(
-            method,
-            f"{path}?{query}" if query else path,
-            [(name, self._inward(name, value)) for name, value in headers],
+            request.method,
+            request.target,
+            [(name, self._inward(name, value)) for name, value in request.headers],
             body,
-            self._spec.match(method, path),
+            self._spec.match(request.method, request.target),
             self._inner.accounts,
             time.time(),
             self._inner.sudo_code,
@@ -99,9 +98,10 @@ class Proxy:
         request = httpx.Request(
             call.method,
             self._inner.url,
-            headers=[(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers],
+            headers=_raw(headers),
             content=call.body,
-            extensions={"target": call.target.encode("latin-1")},  # httpx would resolve `..`
+            # httpx would resolve and encode a path anew.
+            extensions={"target": call.target.encode("latin-1")},
         )
         response = await self._http.send(request, stream=True)
         answer = Answer(response.status_code, _passed(response))
@@ -116,7 +116,7 @@ class Proxy:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
-        call = self._call(scope, "GET", b"")
+        call = self._call(scope, b"")
         answer = await self._mutator(call, self._shake_hands)
         if answer.socket is None:
             await _deny(answer, send)

@@ -5,21 +5,23 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from contract import evidence, shards
+from contract import evidence, options, shards
 from contract.target import Target
+
+T = TypeVar("T")
 
 __all__ = ["Seen", "Trial", "warmed"]
 
-LIMIT_SECONDS = 240
+LIMIT_SECONDS = 600
 _NAME = "mutant"
 _SECRET = "UNSANDBOX_MUTANT_SECRET_"  # noqa: S105 - the name of a variable
 _ENDED = (0, 1, 5)
@@ -36,13 +38,16 @@ def warmed() -> ForkServerContext:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of a trial: the failures of the family's own checks, and statuses by operation.
+    """What came of a trial.
 
-    `ended` is whether the family came to its end; `said` the end of what pytest printed.
+    `failures` are those of the family's own checks, `statuses` and `outcomes` go by operation;
+    `checks` counts those that said something of the server, even that it lacks an operation;
+    `ended` is whether the family came to its end, `said` the end of what pytest printed.
     """
 
     failures: Sequence[Mapping[str, Any]]
     statuses: Mapping[str, frozenset[int]]
+    outcomes: Mapping[str, frozenset[str]]
     checks: int
     ended: bool
     said: str
@@ -81,16 +86,15 @@ class Trial:
         return self._seen(events, output, ended=ended)
 
     def _arguments(self, targets: Path, spec: Path | None, seed: int, events: Path) -> list[str]:
-        args = argparse.Namespace(
-            url=None,
-            target=_NAME,
-            targets=targets,
-            spec=spec,
-            profile=None,
-            operations=",".join(self.operations),
-            quick=not self.thorough,
-            strict=False,
-        )
+        given = {
+            "target": _NAME,
+            "targets": targets,
+            "spec": spec,
+            "operations": ",".join(self.operations),
+            "quick": not self.thorough,
+        }
+        left_out = {option.name.replace("-", "_"): None for option in options.OPTIONS}
+        args = argparse.Namespace(**{**left_out, **given})
         test = shards.checks(self.family)
         return [
             *shards.pytest_arguments(args, test, seed=seed, events=events),
@@ -102,22 +106,29 @@ class Trial:
         ]
 
     def _seen(self, events: Path, output: Path, *, ended: bool) -> Seen:
-        failures, statuses, checks = [], dict[str, set[int]](), 0
-        for event in evidence.read([events]) if events.exists() else ():
-            if event["event"] == "answers":
-                statuses.setdefault(event["operation"], set()).add(event["status"])
-            elif event["event"] == "result" and event["family"] != evidence.EVERY_ANSWER:
-                checks += event["outcome"] in ("passed", "failed")
-                if event["outcome"] == "failed":
-                    failures.append(event)
+        found = list(evidence.read([events])) if events.exists() else []
+        own = [
+            event
+            for event in found
+            if event["event"] == "result" and event["family"] != evidence.EVERY_ANSWER
+        ]
+        answers = [event for event in found if event["event"] == "answers"]
         said = output.read_text(encoding="utf-8", errors="replace") if output.exists() else ""
         return Seen(
-            failures,
-            {operation: frozenset(found) for operation, found in statuses.items()},
-            checks,
+            [event for event in own if event["outcome"] == "failed"],
+            _by_operation((event["operation"], event["status"]) for event in answers),
+            _by_operation((event["operation"], event["outcome"]) for event in own),
+            sum(event["outcome"] != "not run" for event in own),
             ended,
             said[-2000:],
         )
+
+
+def _by_operation(pairs: Iterable[tuple[str, T]]) -> dict[str, frozenset[T]]:
+    found = dict[str, set[T]]()
+    for operation, value in pairs:
+        found.setdefault(operation, set()).add(value)
+    return {operation: frozenset(values) for operation, values in found.items()}
 
 
 def _described(target: Target, folder: Path) -> Path:

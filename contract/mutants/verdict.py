@@ -1,6 +1,6 @@
 """What became of a mutant."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,8 +8,6 @@ from contract.mutants.mutant import Mutant
 from contract.spec import Spec
 
 __all__ = ["Fate", "Verdict", "is_good", "lacking"]
-
-UNSUPPORTED = 501
 
 
 class Fate(StrEnum):
@@ -41,25 +39,19 @@ class Verdict:
         return (self.fate is Fate.SURVIVED) if self.mutant.equivalent else self.fate is Fate.KILLED
 
 
-def lacking(mutant: Mutant, spec: Spec, statuses: Mapping[str, frozenset[int]]) -> str:
-    """Why a mutant cannot be judged on this server: none of its operations is there.
+def lacking(mutant: Mutant, spec: Spec, lacked: Collection[str]) -> str:
+    """Why a mutant cannot be judged on this server: it lacks all operations that the fault is in.
 
-    An operation that succeeds nowhere, by the contract, is not missing.
+    An operation that succeeds nowhere, by the contract, is not lacking.
     """
     lacks = [
         name
         for name in mutant.operations
-        if _lacks(statuses.get(name, frozenset()))
-        and any(status < 300 for status in spec.operations[name].statuses)
+        if name in lacked and min(spec.operations[name].statuses) < 300
     ]
-    if not mutant.operations or set(lacks) != set(mutant.operations):
+    if not mutant.operations or len(lacks) < len(mutant.operations):
         return ""
     return f"unsupported: the server answers 501 to {', '.join(lacks)}"
-
-
-def _lacks(statuses: Iterable[int]) -> bool:
-    found = set(statuses)
-    return UNSUPPORTED in found and not any(200 <= status < 300 for status in found)
 
 
 def is_good(verdicts: Sequence[Verdict]) -> bool:

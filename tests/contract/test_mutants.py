@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 import pytest
@@ -21,7 +21,6 @@ from contract.mutants.table import MUTANTS
 from contract.mutants.traffic import Build
 from contract.mutants.verdict import Fate, is_good
 from contract.preflight import COULD_NOT_RUN
-from contract.shards import families
 from contract.signing import signed_headers
 from contract.spec import SPEC, loaded
 from contract.target import Target, resolve
@@ -162,14 +161,23 @@ def test_a_fault_of_authentication_lets_in_whom_the_server_would_refuse(target: 
 
 
 def hunt(target: Target) -> Hunt:
-    return Hunt(target, loaded(SPEC), families(), 1, 2, print)
+    return Hunt(target, loaded(SPEC), ["operations"], 1, 2, print, whole=False)
 
 
 def test_faults_of_several_classes_are_noticed_and_an_equivalent_is_not(target: Target) -> None:
     lacking = Mutant("lacking", "It is gone.", Kind.STATE, "operations", ("listSessions",))
-    names = ("always-501", "accepted-202", "struck-503", "member-added")
+    at_health = ("getHealth",)
+    struck = {"operation": "getHealth", "status": 500}
     hunting = hunt(target)
-    verdicts = hunting.run([*(MUTANTS[name] for name in names), lacking])
+    verdicts = hunting.run(
+        [
+            replace(MUTANTS["always-501"], seen_at=at_health),
+            MUTANTS["health-is-up"],
+            Mutant("struck", "It is down.", Kind.STATUS, "operations", at_health, rule=struck),
+            replace(MUTANTS["header-added"], seen_at=at_health),
+            lacking,
+        ]
+    )
     assert all(control.passed for control in hunting.controls)
     fates = [verdict.fate for verdict in verdicts]
     assert fates == [*[Fate.KILLED] * 3, Fate.SURVIVED, Fate.NOT_RUN]

@@ -88,6 +88,17 @@ def test_host_names_are_replaced_added_and_removed(api: Api) -> None:
             assert set(read.get("custom_domains") or read.get("domains") or ()) == after
 
 
+@pytest.mark.operations("createService", "getService")
+def test_a_service_keeps_the_name_and_the_ports_that_it_is_given(api: Api) -> None:
+    name, ports = new_name(), [8080, 9090]
+    with kept(
+        of(api, "service", api.call("createService", json={"name": name, "ports": ports}))
+    ) as it:
+        document = it.read()
+        assert document.get("name", name) == name
+        assert sorted(document.get("ports", ports)) == ports
+
+
 @pytest.mark.operations("createService", "executeService", "getServiceLogs")
 def test_the_bootstrap_script_runs_and_can_be_read(api: Api) -> None:
     script = "echo first\necho second\n"

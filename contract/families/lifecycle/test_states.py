@@ -123,3 +123,10 @@ def test_a_session_is_found_by_the_name_of_its_container(api: Api) -> None:
         name = thing.read().get("container_name")
         if name is not None:
             assert api.call("getSession", {"id": name}).json["session_id"] == thing.id
+
+
+@pytest.mark.operations("createSession", "getSession")
+def test_a_session_has_the_shell_that_it_was_given(api: Api) -> None:
+    with session(api, shell="sh") as thing:  # noqa: S604 - a member of the request
+        assert thing.document.get("shell", "sh") == "sh"
+        assert thing.read().get("shell", "sh") == "sh"

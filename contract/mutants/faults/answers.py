@@ -21,6 +21,9 @@ from contract.mutants.traffic import Answer, Build, Call, replaced
 
 _MAX_TTL = 900
 _KNOWN = ("execute", "run", "jobs", "sessions", "services", "snapshots", "images", "keys")
+_MADE = ("execute", "executeAsync", "run", "runAsync")
+"""The operations from which links lead to a job."""
+
 _LARGE = 64 * 1024
 _LANGUAGES = """
 python javascript typescript ruby perl php lua bash r elixir erlang tcl scheme powershell clojure
@@ -36,7 +39,8 @@ def _schema(
     edit: Callable[[Any], object],
     family: str = "operations",
 ) -> Mutant:
-    return Mutant(name, fault, Kind.SCHEMA, family, (operation,), document(edit))
+    at = _MADE if family == "workflows" else ()
+    return Mutant(name, fault, Kind.SCHEMA, family, (operation,), document(edit), seen_at=at)
 
 
 def _drop(name: str) -> Callable[[Any], object]:
@@ -157,6 +161,7 @@ ANSWERS = (
         "A request that does not fit is answered 422.",
         Kind.STATUS,
         "operations",
+        seen_at=("execute",),
         build=on_response(_with_status(422), status(400)),
     ),
     Mutant(
@@ -172,6 +177,7 @@ ANSWERS = (
         "What does not exist is answered with an HTML page.",
         Kind.SCHEMA,
         "operations",
+        seen_at=("getJob",),
         build=on_response(_as_page, status(404)),
     ),
     Mutant(
@@ -179,6 +185,7 @@ ANSWERS = (
         "A 405 does not say which methods there are.",
         Kind.STATUS,
         "operations",
+        seen_at=("execute",),
         build=on_response(_without_allow, status(405)),
     ),
     Mutant(
@@ -186,6 +193,7 @@ ANSWERS = (
         "A wrong method is answered 404.",
         Kind.STATUS,
         "operations",
+        seen_at=("execute",),
         build=on_response(_with_status(404), status(405)),
     ),
     Mutant(
@@ -204,6 +212,7 @@ ANSWERS = (
         "Errors have no code.",
         Kind.SCHEMA,
         "operations",
+        seen_at=("execute", "getJob"),
         build=document(_drop("code"), failed),
     ),
     Mutant(
@@ -211,6 +220,7 @@ ANSWERS = (
         "The member error is an object.",
         Kind.SCHEMA,
         "operations",
+        seen_at=("execute", "getJob"),
         build=document(lambda body: body.update(error={"message": body.get("error")}), failed),
     ),
     Mutant(
@@ -261,6 +271,7 @@ ANSWERS = (
         "workflows",
         ("listJobs",),
         listing("jobs", _local_times),
+        seen_at=_MADE,
     ),
     _schema(
         "cancelled-without-artifacts",
@@ -435,6 +446,7 @@ ANSWERS = (
         "A further header comes with every answer.",
         Kind.SCHEMA,
         "operations",
+        seen_at=("execute", "getKeySelf"),
         build=on_response(
             lambda _call, answer: answer.headers.append(("Via", "1.1 front")), always
         ),

@@ -13,6 +13,12 @@ from contract.target import MAIN
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _TRIED_SECONDS = 700
+SIGNED = ("listJobs", "execute", "validateKey")
+"""With and without a body, with and without a query."""
+_PAID = (
+    *("listSessions", "createSession", "listServices", "createService", "listSnapshots"),
+    *("createSnapshot", "listImages", "publishImage"),
+)
 _PUBLIC = (
     *("listLanguages", "listShells", "getHealth", "getCluster", "getPools", "getStats"),
     "getOpenapi",
@@ -20,7 +26,9 @@ _PUBLIC = (
 
 
 def _admits(name: str, fault: str, accepts: Callable[[Call], bool]) -> Mutant:
-    return Mutant(name, fault, Kind.AUTH, "authentication", build=admitting(accepts))
+    return Mutant(
+        name, fault, Kind.AUTH, "authentication", build=admitting(accepts), seen_at=SIGNED
+    )
 
 
 def _timely(accepts: Callable[[Call], bool]) -> Callable[[Call], bool]:
@@ -167,6 +175,7 @@ AUTHENTICATION = (
         "Who names no key is served as the first account.",
         Kind.AUTH,
         "authentication",
+        seen_at=SIGNED,
         build=using(_anonymous),
     ),
     Mutant(
@@ -174,6 +183,7 @@ AUTHENTICATION = (
         "Who names an unknown key is served as the first account.",
         Kind.AUTH,
         "authentication",
+        seen_at=SIGNED,
         build=using(_unknown_as_main),
     ),
     _admits(
@@ -263,6 +273,7 @@ AUTHENTICATION = (
         "The clock may be off by a minute alone.",
         Kind.TIME,
         "authentication",
+        seen_at=SIGNED,
         build=refusing(lambda call: call.authentic and abs(call.at - call.now) > 60, _unauthorized),
     ),
     Mutant(
@@ -270,6 +281,7 @@ AUTHENTICATION = (
         "A signature is refused when it comes again.",
         Kind.AUTH,
         "authentication",
+        seen_at=SIGNED,
         build=_once,
     ),
     Mutant(
@@ -277,6 +289,7 @@ AUTHENTICATION = (
         "The key counts under any scheme of Authorization.",
         Kind.AUTH,
         "authentication",
+        seen_at=SIGNED,
         build=using(_without_scheme),
     ),
     Mutant(
@@ -284,6 +297,7 @@ AUTHENTICATION = (
         "A suspended account is served.",
         Kind.AUTH,
         "authentication",
+        seen_at=SIGNED,
         build=_served_as_main("suspended"),
     ),
     Mutant(
@@ -291,6 +305,7 @@ AUTHENTICATION = (
         "An expired account is served.",
         Kind.AUTH,
         "authentication",
+        seen_at=SIGNED,
         build=_served_as_main("expired"),
     ),
     Mutant(
@@ -298,6 +313,7 @@ AUTHENTICATION = (
         "The free tier gets what it lacks.",
         Kind.LIMITS,
         "limits",
+        _PAID,
         build=_served_as_main("free"),
     ),
     Mutant(
@@ -305,6 +321,7 @@ AUTHENTICATION = (
         "Who is not known is answered 403.",
         Kind.STATUS,
         "authentication",
+        seen_at=SIGNED,
         build=on_response(_forbidden, status(401)),
     ),
     Mutant(
@@ -312,6 +329,7 @@ AUTHENTICATION = (
         "A 401 is plain text.",
         Kind.SCHEMA,
         "authentication",
+        seen_at=SIGNED,
         build=on_response(_plain, status(401)),
     ),
     Mutant(
@@ -319,6 +337,7 @@ AUTHENTICATION = (
         "A clock that is off is answered like a wrong signature.",
         Kind.TIME,
         "authentication",
+        seen_at=SIGNED,
         build=on_response(_drift_unsaid, status(401)),
     ),
     Mutant(
@@ -342,6 +361,7 @@ AUTHENTICATION = (
         "The query need not be signed.",
         Kind.AUTH,
         "authentication",
+        seen_at=SIGNED,
         build=admitting(_timely(lambda call: call.signs(target=call.path))),
         equivalent=(
             "The contract lets the path be signed with or without its query (info, Signing): "
@@ -353,6 +373,7 @@ AUTHENTICATION = (
         "A body of {} may be signed as none.",
         Kind.AUTH,
         "authentication",
+        seen_at=SIGNED,
         build=admitting(_timely(lambda call: call.body in (b"{}", b"[]") and call.signs(body=b""))),
         equivalent=(
             "Real clients send {} and sign nothing; a server may take it (a declared leniency), "

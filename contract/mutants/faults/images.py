@@ -3,11 +3,10 @@
 from typing import Any
 
 from contract.mutants.faults.resources import (
-    another_id,
-    despite_lock,
+    common,
     fault,
-    forgetting,
     pretending,
+    without_newest,
 )
 from contract.mutants.mutant import Kind
 from contract.mutants.mutators import document, listing, request_document
@@ -33,56 +32,13 @@ def _same_image(body: Any, _call: object) -> dict[str, object]:  # noqa: ANN401 
 
 
 SNAPSHOTS = (
-    fault(
-        "snapshot-forgotten",
-        "Every second snapshot is not found.",
-        ("createSnapshot", "snapshotSession", "getSnapshot"),
-        forgetting("createSnapshot", "snapshotSession"),
-        Kind.DATA_LOSS,
-    ),
-    fault(
-        "snapshot-id-stale",
-        "A new snapshot is answered with the id of the one before.",
-        ("createSnapshot",),
-        another_id("snapshot_id", "id"),
-    ),
+    *common("snapshot", "a", "createSnapshot", "deleteSnapshot", _DELETED),
     fault(
         "snapshot-name-lost",
         "A snapshot has another name when it is read.",
         ("getSnapshot",),
         document(lambda body: body.update(name="snapshot")),
         Kind.DATA_LOSS,
-    ),
-    fault(
-        "snapshot-unlisted",
-        "The newest snapshot is not listed.",
-        ("listSnapshots",),
-        listing("snapshots", lambda found: found[1:-1]),
-        Kind.DATA_LOSS,
-    ),
-    fault(
-        "snapshot-not-deleted",
-        "A snapshot that is deleted is still there.",
-        ("deleteSnapshot",),
-        pretending(_DELETED, "id", "snapshot_id"),
-    ),
-    fault(
-        "snapshot-deleted-though-locked",
-        "A locked snapshot can be deleted.",
-        ("deleteSnapshot", "lockSnapshot"),
-        despite_lock("snapshots"),
-    ),
-    fault(
-        "snapshot-lock-pretended",
-        "A snapshot is not locked when it says so.",
-        ("lockSnapshot",),
-        pretending({"locked": True}),
-    ),
-    fault(
-        "snapshot-unlock-pretended",
-        "A snapshot stays locked when it says that it is not.",
-        ("unlockSnapshot",),
-        pretending({"locked": False}),
     ),
     fault(
         "snapshot-not-restored",
@@ -100,19 +56,7 @@ SNAPSHOTS = (
 )
 
 IMAGES = (
-    fault(
-        "image-forgotten",
-        "Every second image is not found.",
-        ("publishImage", "getImage"),
-        forgetting("publishImage"),
-        Kind.DATA_LOSS,
-    ),
-    fault(
-        "image-id-stale",
-        "A new image is answered with the id of the one before.",
-        ("publishImage",),
-        another_id("image_id", "id"),
-    ),
+    *common("image", "an", "publishImage", "deleteImage", _DELETED),
     fault(
         "image-name-lost",
         "An image has another name when it is read.",
@@ -121,17 +65,10 @@ IMAGES = (
         Kind.DATA_LOSS,
     ),
     fault(
-        "image-unlisted",
-        "The newest image is not listed.",
-        ("listImages",),
-        listing("images", lambda found: found[1:-1]),
-        Kind.DATA_LOSS,
-    ),
-    fault(
         "owned-image-unlisted",
         "The newest image of one's own is not listed.",
         ("listOwnedImages",),
-        listing("images", lambda found: found[1:-1]),
+        without_newest("images"),
         Kind.DATA_LOSS,
     ),
     fault(
@@ -147,30 +84,6 @@ IMAGES = (
         ("listSharedImages",),
         listing("images", lambda _found: []),
         Kind.DATA_LOSS,
-    ),
-    fault(
-        "image-not-deleted",
-        "An image that is deleted is still there.",
-        ("deleteImage",),
-        pretending(_DELETED, "id", "image_id"),
-    ),
-    fault(
-        "image-deleted-though-locked",
-        "A locked image can be deleted.",
-        ("deleteImage", "lockImage"),
-        despite_lock("images"),
-    ),
-    fault(
-        "image-lock-pretended",
-        "An image is not locked when it says so.",
-        ("lockImage",),
-        pretending({"locked": True}),
-    ),
-    fault(
-        "image-unlock-pretended",
-        "An image stays locked when it says that it is not.",
-        ("unlockImage",),
-        pretending({"locked": False}),
     ),
     fault(
         "visibility-pretended",

@@ -127,6 +127,7 @@ INJECTED = (
         "workflows",
         ("getJob",),
         rule={"operation": "getJob", "drop": True},
+        seen_at=("execute", "executeAsync", "run", "runAsync"),
     ),
     Mutant(
         "struck-truncated",

@@ -6,10 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 from contract.mutants.mutant import Kind, Mutant
-from contract.mutants.mutators import using
+from contract.mutants.mutators import listing, using
 from contract.mutants.traffic import Answer, Build, Call, Mutator, Proceed
 
-__all__ = ["Members", "another_id", "despite_lock", "fault", "forgetting", "pretending"]
+__all__ = [
+    "Members",
+    "another_id",
+    "despite_lock",
+    "fault",
+    "forgetting",
+    "pretending",
+    "without_newest",
+]
 
 Members = Mapping[str, object] | Callable[[Any, Call], Mapping[str, object]]
 _IDS = ("session_id", "service_id", "snapshot_id", "image_id", "job_id", "id")
@@ -22,9 +30,75 @@ def fault(
     build: Build,
     kind: Kind = Kind.STATE,
     family: str = "lifecycle",
+    *,
+    thorough: bool = False,
 ) -> Mutant:
     """A mutant of this kind of table."""
-    return Mutant(name, sentence, kind, family, operations, build)
+    return Mutant(name, sentence, kind, family, operations, build, thorough=thorough)
+
+
+def common(kind: str, article: str, create: str, end: str, gone: Members) -> tuple[Mutant, ...]:
+    """What goes wrong with every kind of thing, by its name: `session`, with `a` before it.
+
+    `create` and `end` are the operations that make one and end one, `gone` what the latter answers.
+    """
+    title, plural = kind.capitalize(), f"{kind}s"
+    it = f"{article} {kind}"
+    ids = (f"{kind}_id", "id")
+    read, listed = f"get{title}", f"list{title}s"
+    lock, unlock = f"lock{title}", f"unlock{title}"
+    lost = Kind.DATA_LOSS
+    return (
+        fault(
+            f"{kind}-forgotten",
+            f"Every second {kind} is not found.",
+            (create, read),
+            forgetting(create),
+            lost,
+        ),
+        fault(
+            f"{kind}-id-stale",
+            f"A new {kind} is answered with the id of the one before.",
+            (create,),
+            another_id(*ids),
+        ),
+        fault(
+            f"{kind}-unlisted",
+            f"The newest {kind} is not listed.",
+            (listed,),
+            without_newest(plural),
+            lost,
+        ),
+        fault(
+            f"{kind}-not-ended",
+            f"{it.capitalize()} that is ended is still there.",
+            (end,),
+            pretending(gone, *ids),
+        ),
+        fault(
+            f"{kind}-ended-though-locked",
+            f"A locked {kind} can be ended.",
+            (end, lock),
+            despite_lock(plural, end),
+        ),
+        fault(
+            f"{kind}-lock-pretended",
+            f"{it.capitalize()} is not locked when it says so.",
+            (lock,),
+            pretending({"locked": True}),
+        ),
+        fault(
+            f"{kind}-unlock-pretended",
+            f"{it.capitalize()} stays locked when it says otherwise.",
+            (unlock,),
+            pretending({"locked": False}),
+        ),
+    )
+
+
+def without_newest(plural: str) -> Build:
+    """Whatever the order of a list, what was made last is at one of its ends."""
+    return listing(plural, lambda found: found[1:-1])
 
 
 def pretending(members: Members, *only: str) -> Build:
@@ -91,12 +165,13 @@ def forgetting(*creates: str) -> Build:
     return build
 
 
-def despite_lock(resource: str) -> Build:
+def despite_lock(resource: str, end: str) -> Build:
     """What is locked is ended all the same: it is unlocked first."""
 
     async def mutator(call: Call, proceed: Proceed) -> Answer:
         credentials = call.credentials
-        if credentials is not None and call.authentic and call.timely:
+        ends = call.operation is not None and call.operation.id == end
+        if credentials is not None and ends and call.authentic and call.timely:
             path = f"/{resource}/{call.segments[1]}/unlock"
             unlock = replace(call, method="POST", target=path, body=b"")
             await proceed(unlock.signed_by(credentials))

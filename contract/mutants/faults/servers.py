@@ -4,6 +4,7 @@ from contract.mutants.mutant import Kind, Mutant
 from contract.mutants.mutators import answering
 from contract.mutants.traffic import Answer
 
+_SEEN_AT = ("execute", "getHealth", "getJob")
 PAGE = b"<!doctype html><title>Welcome</title><h1>It works!</h1>"
 
 
@@ -17,6 +18,7 @@ def _refusal(status: int, error: str, code: str) -> Mutant:
         f"Everything is answered {status}, in the API's envelope.",
         Kind.STATUS,
         "operations",
+        seen_at=_SEEN_AT,
         build=answering(lambda: Answer.error(status, error, code)),
     )
 
@@ -31,6 +33,7 @@ SERVERS = (
         "Everything is answered 200 with an empty object.",
         Kind.STATUS,
         "operations",
+        seen_at=_SEEN_AT,
         build=answering(lambda: Answer.of({})),
     ),
     Mutant(
@@ -38,6 +41,7 @@ SERVERS = (
         "Everything is answered with the HTML page of a web server.",
         Kind.SCHEMA,
         "operations",
+        seen_at=_SEEN_AT,
         build=answering(_page),
     ),
 )

@@ -2,15 +2,13 @@
 
 from contract.mutants.faults.resources import (
     another_id,
-    despite_lock,
+    common,
     fault,
-    forgetting,
     pretending,
 )
 from contract.mutants.mutant import Kind
 from contract.mutants.mutators import (
     document,
-    listing,
     on_request,
     on_response,
     request_document,
@@ -51,19 +49,7 @@ def _no_body(_call: Call) -> dict[str, object]:
 
 
 SERVICES = (
-    fault(
-        "service-forgotten",
-        "Every second service is not found.",
-        ("createService", "getService"),
-        forgetting("createService"),
-        Kind.DATA_LOSS,
-    ),
-    fault(
-        "service-id-stale",
-        "A new service is answered with the id of the one before.",
-        ("createService",),
-        another_id("service_id", "id"),
-    ),
+    *common("service", "a", "createService", "deleteService", _state("destroyed")),
     fault(
         "service-ports-lost",
         "A service has no ports.",
@@ -79,42 +65,11 @@ SERVICES = (
         Kind.DATA_LOSS,
     ),
     fault(
-        "service-unlisted",
-        "The newest service is not listed.",
-        ("listServices",),
-        listing("services", lambda found: found[1:-1]),
-        Kind.DATA_LOSS,
-    ),
-    fault(
         "service-update-pretended",
         "A service that is resized keeps its size.",
         ("updateService",),
         pretending(lambda _body, call: call.document or {}),
         Kind.DATA_LOSS,
-    ),
-    fault(
-        "service-not-ended",
-        "A service that is destroyed lives on.",
-        ("deleteService",),
-        pretending(_state("destroyed"), "id", "service_id"),
-    ),
-    fault(
-        "service-ended-though-locked",
-        "A locked service can be destroyed.",
-        ("deleteService", "lockService"),
-        despite_lock("services"),
-    ),
-    fault(
-        "service-lock-pretended",
-        "A service is not locked when it says so.",
-        ("lockService",),
-        pretending({"locked": True}),
-    ),
-    fault(
-        "service-unlock-pretended",
-        "A service stays locked when it says that it is not.",
-        ("unlockService",),
-        pretending({"locked": False}),
     ),
     fault(
         "service-freeze-pretended",

@@ -6,9 +6,8 @@ from itertools import count
 
 from contract.mutants.faults.resources import (
     another_id,
-    despite_lock,
+    common,
     fault,
-    forgetting,
     pretending,
 )
 from contract.mutants.mutant import Kind, Mutant
@@ -16,7 +15,6 @@ from contract.mutants.mutators import (
     admitting,
     document,
     frames,
-    listing,
     on_response,
     request_document,
     status,
@@ -27,31 +25,12 @@ from contract.mutants.traffic import Answer, Build, Call, Frames, replaced
 _FROZEN, _RUNNING = {"status": "frozen"}, {"status": "running"}
 
 SESSIONS = (
-    fault(
-        "session-forgotten",
-        "Every second session is not found.",
-        ("createSession", "getSession"),
-        forgetting("createSession"),
-        Kind.DATA_LOSS,
-    ),
-    fault(
-        "session-id-stale",
-        "A new session is answered with the id of the one before.",
-        ("createSession",),
-        another_id("session_id", "id"),
-    ),
+    *common("session", "a", "createSession", "deleteSession", {"status": "terminated"}),
     fault(
         "session-shell-ignored",
         "Every session has the shell bash.",
         ("createSession",),
         request_document(lambda body: body.pop("shell", None)),
-        Kind.DATA_LOSS,
-    ),
-    fault(
-        "session-unlisted",
-        "The newest session is not listed.",
-        ("listSessions",),
-        listing("sessions", lambda found: found[:-1] if len(found) < 2 else found[1:-1]),
         Kind.DATA_LOSS,
     ),
     fault(
@@ -65,30 +44,6 @@ SESSIONS = (
                 else [it.update(_RUNNING) for it in body.get("sessions", [])]
             )
         ),
-    ),
-    fault(
-        "session-not-ended",
-        "A session that is ended lives on.",
-        ("deleteSession",),
-        pretending({"status": "terminated"}, "id", "session_id"),
-    ),
-    fault(
-        "session-ended-though-locked",
-        "A locked session can be ended.",
-        ("deleteSession", "lockSession"),
-        despite_lock("sessions"),
-    ),
-    fault(
-        "session-lock-pretended",
-        "A session is not locked when it says so.",
-        ("lockSession",),
-        pretending({"locked": True}),
-    ),
-    fault(
-        "session-unlock-pretended",
-        "A session stays locked when it says that it is not.",
-        ("unlockSession",),
-        pretending({"locked": False}),
     ),
     fault(
         "session-freeze-pretended",
@@ -143,6 +98,7 @@ SESSIONS = (
         ("restoreSession",),
         pretending({"status": "restored"}, "id", "session_id"),
         Kind.DATA_LOSS,
+        thorough=True,
     ),
 )
 
