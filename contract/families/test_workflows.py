@@ -122,6 +122,7 @@ def starts_a_job(spec: Spec, operation: Operation) -> bool:
 
 
 @pytest.mark.each_operation(fits=starts_a_job)
+@pytest.mark.operations("getJob", "cancelJob", "listJobs")
 def test_what_was_cancelled_can_still_be_read(
     api: Api, campaign: Campaign, operation_id: str
 ) -> None:
@@ -134,6 +135,7 @@ def test_what_was_cancelled_can_still_be_read(
             api.call(target.id, path, expect=(200, 409))
             for read in _leads_to(api.spec, operation, "GET"):
                 api.call(read.id, path)
+        api.call("listJobs")
 
 
 def test_random_sequences_keep_the_contract(api: Api, campaign: Campaign) -> None:
