@@ -184,3 +184,10 @@ def _trusted_keys(mine: Thing) -> list[str]:
 
 def _key(of_account: Thing) -> str:
     return of_account.api.credentials.public_key
+
+
+@pytest.mark.operations("publishImage", "getImage")
+def test_an_image_keeps_the_name_that_it_is_given(api: Api) -> None:
+    name = new_name()
+    with image(api, name=name) as thing:
+        assert thing.read().get("name", name) == name
