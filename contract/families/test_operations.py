@@ -279,3 +279,9 @@ def _unrouted(api: Api, operation: Operation, method: str, path: str) -> Respons
     wanted = replace(operation, method=method)
     request = api.signed_to(wanted, path, probe=True)
     return api.wire.send(replace(request, operation=None))
+
+
+@pytest.mark.operations("getOpenapi")
+def test_the_document_that_is_served_has_paths(api: Api) -> None:
+    paths = api.call("getOpenapi").json["paths"]
+    assert "/execute" in paths, f"{len(paths)} paths, /execute not among them"

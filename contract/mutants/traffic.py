@@ -121,11 +121,10 @@ class Call:
 
     def edited(self, **changes: Any) -> "Call":  # noqa: ANN401 - fields
         """Another request, signed by the same account when this one was signed rightly."""
-        call = replace(self, **changes)
-        if not self.authentic:
-            return call
         credentials = self.credentials
-        return call.signed_by(credentials, self.at) if credentials else call
+        if credentials is None or not self.authentic or self.header(TIME) != str(int(self.at)):
+            return replace(self, **changes)  # signed again, it could be let in: not this fault
+        return replace(self, **changes).signed_by(credentials, self.at)
 
     def signed_by(self, credentials: Credentials, at: float | None = None) -> "Call":
         """The same request, signed by an account, now or at another time."""

@@ -290,7 +290,7 @@ ANSWERS = (
         "getPools",
         lambda body: body.update(pools={pool["id"]: pool for pool in body.get("pools", [])}),
     ),
-    _schema("load-as-text", "A load is text.", "getStats", _put(load_1min="0.42")),
+    _schema("load-as-object", "A load is an object.", "getStats", _put(load_1min={"value": 0.42})),
     _schema(
         "languages-as-objects",
         "Languages are objects with a name.",
@@ -343,6 +343,7 @@ ANSWERS = (
         "operations",
         ("execute", "executeAsync"),
         request_document(_strings_for_numbers),
+        thorough=True,
     ),
     Mutant(
         "code-optional",
@@ -351,6 +352,7 @@ ANSWERS = (
         "operations",
         ("execute",),
         request_document(lambda body: body.setdefault("code", "true")),
+        thorough=True,
     ),
     Mutant(
         "unknown-language-runs",
@@ -359,6 +361,7 @@ ANSWERS = (
         "operations",
         ("execute", "executeAsync"),
         request_document(_known_language),
+        thorough=True,
     ),
     Mutant(
         "limit-unchecked",
