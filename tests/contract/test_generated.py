@@ -12,12 +12,21 @@ from contract.families import test_operations as operations
 from contract.families import test_workflows as workflows
 from contract.generated.cases import Generator
 from contract.generated.driven import each
+from contract.mutants.mutators import (
+    answering,
+    document,
+    for_operations,
+    on_response,
+    refusing,
+    status,
+)
+from contract.mutants.traffic import Answer, Build, Call
 from contract.outcomes import ContractBroken
 from contract.resources import Resources
 from contract.target import resolve
 from contract.validity import Judge
 from tests.contract import standin
-from tests.contract.faulty_answers import Fault, Passing, in_front_of
+from tests.contract.runs import faulty
 from tests.server import running, settings
 
 Check = Callable[[Campaign, Resources], None]
@@ -67,71 +76,73 @@ def gone(name: str) -> Check:
     return lambda campaign, _: workflows.test_what_is_deleted_is_gone(campaign.api, campaign, name)
 
 
-def reads_a_job(passing: Passing) -> bool:
-    return passing.method == "GET" and passing.path.startswith("/jobs/")
+def not_found() -> Answer:
+    return Answer.error(404, "no", "NOT_FOUND")
 
 
-def without_status(passing: Passing) -> Passing:
-    if not reads_a_job(passing) or passing.status != 200:
-        return passing
-    job = json.loads(passing.body)
-    job.pop("status", None)
-    return passing.with_body(200, json.dumps(job, separators=(",", ":")))
+def accept(_call: Call, answer: Answer) -> None:
+    answer.status = 200
+    answer.document = {
+        "success": True,
+        "stdout": "",
+        "stderr": "",
+        "exit_code": 0,
+        "language": "bash",
+        "job_id": "j",
+        "network_mode": "zerotrust",
+        "total_time_ms": 1,
+    }
 
 
-def accepting(passing: Passing) -> Passing:
-    if passing.path != "/execute" or passing.status != 400:
-        return passing
-    return passing.with_body(
-        200,
-        '{"success":true,"stdout":"","stderr":"","exit_code":0,"language":"bash",'
-        '"job_id":"j","network_mode":"zerotrust","total_time_ms":1}',
-    )
+def unroute(_call: Call, answer: Answer) -> None:
+    answer.status = 404
 
 
-def crashing(passing: Passing) -> Passing:
-    if passing.path != "/execute" or all(ord(it) < 0x80 for it in text(passing.sent)):
-        return passing
-    return passing.with_body(500, '{"error":"crash","code":"INTERNAL_ERROR","details":"crash"}')
+def is_not_ascii(call: Call) -> bool:
+    return not json.dumps(call.document, ensure_ascii=False).isascii()
 
 
-def text(body: bytes) -> str:
-    """A body with its characters written out."""
-    try:
-        return json.dumps(json.loads(body), ensure_ascii=False)
-    except ValueError:
-        return ""
-
-
-def refused(status: int, when: Callable[[Passing], bool]) -> Fault:
-    body = '{"error":"no","code":"NOT_FOUND","details":"no"}'
-    return lambda passing: passing.with_body(status, body) if when(passing) else passing
-
-
-FAULTS: dict[str, tuple[Fault, Check, str]] = {
-    "a job without its status": (without_status, examples("getJob"), "status"),
-    "what is invalid is accepted": (accepting, bounds("execute"), "invalid"),
+FAULTS: dict[str, tuple[Build, str, Check, str]] = {
+    "a job without its status": (
+        document(lambda job: job.pop("status", None)),
+        "getJob",
+        examples("getJob"),
+        "status",
+    ),
+    "what is invalid is accepted": (
+        on_response(accept, status(400)),
+        "execute",
+        bounds("execute"),
+        "invalid",
+    ),
     "what is valid is refused": (
-        refused(400, lambda it: it.path == "/jobs" and it.sent == b""),
+        refusing(lambda call: not call.body, lambda: Answer.error(400, "no", "INVALID")),
+        "listJobs",
         bounds("listJobs"),
         "valid",
     ),
-    "text that is not ASCII": (crashing, bounds("execute"), "500"),
+    "text that is not ASCII": (
+        refusing(is_not_ascii, lambda: Answer.error(500, "crash", "INTERNAL_ERROR")),
+        "execute",
+        bounds("execute"),
+        "500",
+    ),
     "a method that a path lacks is not found": (
-        refused(404, lambda it: it.status == 405),
+        on_response(unroute, status(405)),
+        "",
         methods("getJob"),
         "404",
     ),
-    "what was created is not there": (refused(404, reads_a_job), there("run"), "404"),
+    "what was created is not there": (answering(not_found), "getJob", there("run"), "404"),
 }
-"""What is wrong, and with which check it has to be told in which words."""
+"""What is wrong, with which operation, and with which check it has to be told in which words."""
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_found(emulator: str, name: str) -> None:
-    fault, check, told = FAULTS[name]
+    fault, operation, check, told = FAULTS[name]
     with (
-        in_front_of(emulator, fault) as url,
+        faulty(emulator, for_operations(fault, frozenset(filter(None, [operation])))) as url,
         quick(url) as (campaign, resources),
         pytest.raises(AssertionError, match=told),
     ):
@@ -145,12 +156,12 @@ CHECKS: dict[str, Check] = {
 
 
 @pytest.mark.parametrize("fault", CHECKS)
-@pytest.mark.parametrize("faulty", [False, True], ids=["sound", "faulty"])
-def test_a_fault_of_what_lives_longer_is_found(fault: str, faulty: bool) -> None:
+@pytest.mark.parametrize("broken", [False, True], ids=["sound", "faulty"])
+def test_a_fault_of_what_lives_longer_is_found(fault: str, broken: bool) -> None:
     with ExitStack() as stack:
-        server = stack.enter_context(standin.running(*([fault] if faulty else [])))
+        server = stack.enter_context(standin.running(*([fault] if broken else [])))
         campaign, resources = stack.enter_context(quick(server.url))
-        with pytest.raises(AssertionError) if faulty else nullcontext():
+        with pytest.raises(AssertionError) if broken else nullcontext():
             CHECKS[fault](campaign, resources)
 
 

@@ -24,6 +24,7 @@ from contract.preflight import COULD_NOT_RUN
 from contract.signing import signed_headers
 from contract.spec import SPEC, loaded
 from contract.target import Target, resolve
+from tests.contract.runs import faulty
 from tests.server import Server
 
 FAMILIES = (
@@ -124,10 +125,9 @@ def target(server: Server) -> Target:
 
 
 @contextmanager
-def faulty(target: Target, build: Build) -> Iterator[httpx.Client]:
+def client_of(target: Target, build: Build) -> Iterator[httpx.Client]:
     with (
-        Stage.opened(target, loaded(SPEC)) as stage,
-        stage.serving(build()) as url,
+        faulty(target.url, build) as url,
         httpx.Client(base_url=url, timeout=60, trust_env=False) as client,
     ):
         yield client
@@ -140,23 +140,23 @@ def signed(target: Target, body: str, role: str = "main", **changes: str) -> Map
 
 def test_an_edited_request_is_signed_again_so_that_the_server_takes_it(target: Target) -> None:
     edit = request_document(lambda body: body["env"].update(WORD="changed"))
-    with faulty(target, edit) as client:
+    with client_of(target, edit) as client:
         answer = client.post("/execute", content=ECHO, headers=signed(target, ECHO))
     assert (answer.status_code, answer.json()["stdout"]) == (200, "changed\n")
 
 
 def test_a_request_with_a_wrong_signature_stays_refused_when_it_is_edited(target: Target) -> None:
     edit = request_document(lambda body: body["env"].update(WORD="changed"))
-    with faulty(target, edit) as client:
+    with client_of(target, edit) as client:
         wrong = signed(target, ECHO, **{"X-Signature": "0" * 64})
         assert client.post("/execute", content=ECHO, headers=wrong).status_code == 401
 
 
 def test_a_fault_of_authentication_lets_in_whom_the_server_would_refuse(target: Target) -> None:
     wrong = signed(target, ECHO, **{"X-Signature": "0" * 64})
-    with faulty(target, admitting(lambda _call: True)) as client:
+    with client_of(target, admitting(lambda _call: True)) as client:
         assert client.post("/execute", content=ECHO, headers=wrong).status_code == 200
-    with faulty(target, admitting(lambda _call: False)) as client:
+    with client_of(target, admitting(lambda _call: False)) as client:
         assert client.post("/execute", content=ECHO, headers=wrong).status_code == 401
 
 

@@ -22,7 +22,7 @@ from contract.report import write
 from contract.report.matrix import Matrix
 from contract.target import resolve
 from tests.contract.reports import header_of
-from tests.contract.staged import faulty
+from tests.contract.runs import faulty
 from tests.server import Server, running, settings
 
 

@@ -11,7 +11,7 @@ from contract.cli import main
 from contract.mutants.mutators import on_response
 from contract.mutants.traffic import Answer, Call
 from contract.target import EMULATOR, MAIN
-from tests.contract.staged import faulty
+from tests.contract.runs import faulty
 from tests.server import Server, running, settings
 
 SECRET = EMULATOR.accounts[MAIN].secret_key
