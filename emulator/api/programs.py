@@ -154,11 +154,15 @@ def input_files(entries: Iterable[dict[str, str]]) -> tuple[InputFile, ...]:
     return files
 
 
+_LINE_BREAKS = dict.fromkeys(map(ord, "\r\n"))
+"""What programs that write base64 put in, 76 characters a line for instance."""
+
+
 def _input_file(number: int, entry: dict[str, str]) -> InputFile:
     where = f"input_files[{number}]"
     path = _relative(entry["filename"], f"{where}.filename")
     try:
-        content = base64.b64decode(entry["content"], validate=True)
+        content = base64.b64decode(entry["content"].translate(_LINE_BREAKS), validate=True)
     except (binascii.Error, ValueError):
         raise BadRequest(f"{where}.content: must be base64") from None
     if len(content) > MAX_FILE_BYTES:

@@ -101,6 +101,14 @@ def test_input_files_lie_in_the_working_directory_and_are_linked_into_tmp(client
     assert "ls: " not in answer["stderr"]
 
 
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+def test_base64_may_come_in_lines(client: Client, line_break: str) -> None:
+    lines = base64.encodebytes(bytes(range(256))).decode().replace("\n", line_break)
+    files = [{"filename": "x.bin", "content": lines}]
+    answer = client.execute("bash", "od -An -v -tu1 x.bin", input_files=files)
+    assert answer["stdout"].split() == [str(number) for number in range(256)]
+
+
 def test_a_file_named_like_one_of_ours_hides_nothing(client: Client) -> None:
     files = [
         {"filename": name, "content": base64.b64encode(b"mine").decode()}

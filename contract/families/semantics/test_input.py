@@ -1,5 +1,6 @@
 """Files, source and environment reach the program as they were sent."""
 
+import base64
 import json
 
 import pytest
@@ -38,6 +39,17 @@ def test_input_files_reach_the_program_byte_for_byte(
     known = {"all": ALL_BYTES, "empty": b"", "lines": b"a\r\nb\rc\n", "below/it.txt": b"\0"}
     cases = st.tuples(st.sampled_from(available), trees)
     for_all(campaign, cases, check, (available[0], known))
+
+
+@with_files
+def test_base64_may_come_in_lines(api: Api, programs: Programs, operation_id: str) -> None:
+    """As the contract's pattern allows, and as programs write it that encode for mail."""
+    lines = base64.encodebytes(ALL_BYTES).decode()
+    for content in (lines, lines.replace("\n", "\r\n")):
+        given = [{"filename": "lines", "content": content}]
+        result = run(api, operation_id, programs.some("tell_files"), input_files=given)
+        name, told = result["stdout"].split()
+        assert (decoded(name), decoded(told)) == (b"lines", ALL_BYTES)
 
 
 @every_execution
