@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,13 +15,13 @@ from contract.target import Target, TargetError
 __all__ = ["Meter", "directory", "prefix"]
 
 
-def directory(environment: Mapping[str, str] = os.environ) -> Path:
+def directory() -> Path:
     """The user's own directory (XDG state) for what outlives a run.
 
     Raises:
         TargetError: it cannot be made.
     """
-    given = environment.get("XDG_STATE_HOME", "")
+    given = os.environ.get("XDG_STATE_HOME", "")
     root = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
     made = root / "unsandbox-contract"
     try:
