@@ -13,6 +13,7 @@ from pathlib import Path
 from contract import options
 from contract.progress import Progress
 from contract.redact import Redactor
+from contract.state import caching
 
 __all__ = [
     "FAMILIES",
@@ -109,6 +110,7 @@ class Shard:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            env=caching(),
             process_group=0,
         )
         self._listener = threading.Thread(target=self._listen, args=(process,))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from contract.target import Target, TargetError
 
-__all__ = ["Meter", "directory", "prefix"]
+__all__ = ["Meter", "caching", "directory", "prefix"]
 
 
 def directory() -> Path:
@@ -21,9 +21,7 @@ def directory() -> Path:
     Raises:
         TargetError: it cannot be made.
     """
-    given = os.environ.get("XDG_STATE_HOME", "")
-    root = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
-    made = root / "unsandbox-contract"
+    made = _below("XDG_STATE_HOME", ".local/state")
     try:
         made.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -32,6 +30,25 @@ def directory() -> Path:
             f"({error.strerror}); set XDG_STATE_HOME to another directory"
         ) from None
     return made
+
+
+def caching() -> dict[str, str]:
+    """The environment in which pytest is started: what it keeps lies in the user's cache (XDG).
+
+    Nothing is written beside the sources where Python was told not to, nor where a user works.
+    """
+    cache = _below("XDG_CACHE_HOME", ".cache")
+    environment = {**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis")}
+    # Without bytecode each family would compile its checks, and all that pytest rewrites, anew.
+    if environment.pop("PYTHONDONTWRITEBYTECODE", ""):
+        environment.setdefault("PYTHONPYCACHEPREFIX", str(cache / "bytecode"))
+    return environment
+
+
+def _below(variable: str, otherwise: str) -> Path:
+    given = os.environ.get(variable, "")
+    root = Path(given) if given.startswith("/") else Path.home() / otherwise
+    return root / "unsandbox-contract"
 
 
 def prefix(target: Target) -> str:
