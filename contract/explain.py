@@ -69,29 +69,26 @@ def public_key(request: Received) -> str | None:
     return key.strip() or None if scheme.lower() == "bearer" else None
 
 
-def explain(
-    request: Received, secret_key: str | None, now: float, window: int = WINDOW_SECONDS
-) -> Explanation:
+def explain(request: Received, secret_key: str | None, now: float) -> Explanation:
     """The first rule that a request breaks, in the order in which a server checks them.
 
     Args:
         request: as it came over the wire.
         secret_key: of the key that the request names; None when there is no such key.
         now: the server's clock, in seconds since 1970.
-        window: how many seconds the request's time may be away from it.
     """
-    for found in _before_the_signature(request, secret_key, now, window):
+    for found in _before_the_signature(request, secret_key, now):
         return found
     return _signature(request, secret_key or "")
 
 
 def _before_the_signature(
-    request: Received, secret_key: str | None, now: float, window: int
+    request: Received, secret_key: str | None, now: float
 ) -> Iterator[Explanation]:
     for name in (AUTHORIZATION, TIME, SIGNATURE):
         yield from _present(request, name)
     yield from _key(request, secret_key)
-    yield from _time(request.values(TIME)[0], now, window)
+    yield from _time(request.values(TIME)[0], now)
 
 
 _ONCE = "every signed request has Authorization, X-Timestamp and X-Signature, once each"
@@ -126,7 +123,7 @@ def _key(request: Received, secret_key: str | None) -> Iterator[Explanation]:
 _UNITS = {1_000: "milliseconds", 1_000_000: "microseconds", 1_000_000_000: "nanoseconds"}
 
 
-def _time(value: str, now: float, window: int) -> Iterator[Explanation]:
+def _time(value: str, now: float) -> Iterator[Explanation]:
     rule = "X-Timestamp is Unix time in whole seconds"
     if not re.fullmatch("[0-9]+", value) or len(value) > 25:
         offset = next((at for at, it in enumerate(value) if it not in "0123456789"), 25)
@@ -134,7 +131,7 @@ def _time(value: str, now: float, window: int) -> Iterator[Explanation]:
         yield Explanation("time-not-an-integer", rule, told, offset)
         return
     drift = int(value) - int(now)
-    if abs(drift) <= window:
+    if abs(drift) <= WINDOW_SECONDS:
         return
     for factor, name in _UNITS.items():
         if abs(int(value) / factor - now) < now / 2:
@@ -144,9 +141,9 @@ def _time(value: str, now: float, window: int) -> Iterator[Explanation]:
     side = "ahead of" if drift > 0 else "behind"
     told = (
         f"X-Timestamp is {abs(drift)} seconds {side} the server's clock, "
-        f"{abs(drift) - window} more than allowed: set the clock, and sign when sending."
+        f"{abs(drift) - WINDOW_SECONDS} more than allowed: set the clock, and sign when sending."
     )
-    within = f"X-Timestamp is within {window} seconds of the server's clock"
+    within = f"X-Timestamp is within {WINDOW_SECONDS} seconds of the server's clock"
     yield Explanation("time-outside-window", within, told)
 
 

@@ -1,6 +1,6 @@
 """Removes what runs created; only what stands in a ledger is removed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from contract.api import Api
 from contract.creation import Made
@@ -77,7 +77,7 @@ def remove_all(ledger: Ledger, wire: Wire) -> dict[str, str]:
     return left
 
 
-def settle(ledgers: Iterable[Ledger], wire: Wire, say: Callable[[str], None] = print) -> int:
+def settle(ledgers: Iterable[Ledger], wire: Wire) -> int:
     """Remove what stands in ledgers, and tell of what cannot be removed; how much that is."""
     count = 0
     for ledger in ledgers:
@@ -85,12 +85,12 @@ def settle(ledgers: Iterable[Ledger], wire: Wire, say: Callable[[str], None] = p
         left = remove_all(ledger, wire)
         count += len(left)
         for name in found.keys() - left.keys():
-            say(f"removed {name}, which a run had left behind ({found[name].remove})")
+            print(f"removed {name}, which a run had left behind ({found[name].remove})")
         for name, reason in left.items():
             made = found[name]
-            say(f"STILL THERE: {name} ({made.remove} as the account {made.account}): {reason}")
+            print(f"STILL THERE: {name} ({made.remove} as the account {made.account}): {reason}")
         for number, operation in list(ledger.book.unanswered.items()):
-            say(f"{operation} was sent without an answer: what it may have created is not known")
+            print(f"{operation} was sent without an answer: what it may have created is not known")
             ledger.write(answered=number)
     return count
 

@@ -27,6 +27,7 @@ from contract.reins import Reins
 from contract.shards import pytest_command
 from contract.signing import signed_headers
 from contract.spec import SpecError
+from contract.state import caching
 from contract.target import Target, TargetError
 
 if TYPE_CHECKING:
@@ -279,7 +280,12 @@ def _check_again(args: argparse.Namespace, test: str, seed: int) -> Iterator[tup
         events = Path(folder) / "events.jsonl"
         command = pytest_command(args, test, seed=seed, events=events)
         process = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=caching(),
         )
         if not events.exists():
             raise CouldNotRun(f"pytest did not run {test}:\n{process.stdout[-2000:]}")

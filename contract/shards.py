@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from contract import options
 from contract.progress import Progress
 from contract.redact import Redactor
+from contract.state import caching
 
 __all__ = [
     "FAMILIES",
@@ -109,6 +110,7 @@ class Shard:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            env=caching(),
             process_group=0,
         )
         self._listener = threading.Thread(target=self._listen, args=(process,))
@@ -128,9 +130,7 @@ class Shard:
                 output.write(self.redactor.text(line.decode("utf-8", "replace")))
 
 
-def in_parallel(
-    shards: Sequence[Shard], jobs: int, say: Callable[[str], None] = print
-) -> Iterator[str]:
+def in_parallel(shards: Sequence[Shard], jobs: int) -> Iterator[str]:
     """Run them, so many at once; the names of those that did not come to an end.
 
     When the block that asks is left early, those that run are interrupted, and waited for while
@@ -149,9 +149,9 @@ def in_parallel(
                 del running[family]
                 said = shard.said()
                 progress.erase()
-                say(f"  {family:<16} {time.monotonic() - began:5.1f} s")
+                print(f"  {family:<16} {time.monotonic() - began:5.1f} s")
                 if process.returncode not in _ENDED:
-                    say(said[-3000:])
+                    print(said[-3000:])
                     yield family
             progress.show({name: it[0].events for name, it in running.items()}, len(waiting))
             time.sleep(_POLL_SECONDS)

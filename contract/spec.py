@@ -105,10 +105,10 @@ class Operation:
         links: Mapping[str, Mapping[str, Any]] = self.responses[status].get("links", {})
         return links
 
-    def example(self, name: str | None = None, media_type: str = "application/json") -> Any:  # noqa: ANN401 - any JSON
-        """A request body that the contract gives as an example; the first one, or one by name."""
-        examples = self.document["requestBody"]["content"][media_type]["examples"]
-        return examples[name or next(iter(examples))]["value"]
+    def example(self) -> Any:  # noqa: ANN401 - any JSON
+        """The first JSON body that the contract gives as an example."""
+        examples = self.document["requestBody"]["content"]["application/json"]["examples"]
+        return next(iter(examples.values()))["value"]
 
 
 @functools.cache

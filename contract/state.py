@@ -5,25 +5,23 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from contract.target import Target, TargetError
 
-__all__ = ["Meter", "directory", "prefix"]
+__all__ = ["Meter", "caching", "directory", "prefix"]
 
 
-def directory(environment: Mapping[str, str] = os.environ) -> Path:
+def directory() -> Path:
     """The user's own directory (XDG state) for what outlives a run.
 
     Raises:
         TargetError: it cannot be made.
     """
-    given = environment.get("XDG_STATE_HOME", "")
-    root = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
-    made = root / "unsandbox-contract"
+    made = _below("XDG_STATE_HOME", ".local/state")
     try:
         made.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -32,6 +30,25 @@ def directory(environment: Mapping[str, str] = os.environ) -> Path:
             f"({error.strerror}); set XDG_STATE_HOME to another directory"
         ) from None
     return made
+
+
+def caching() -> dict[str, str]:
+    """The environment in which pytest is started: what it keeps lies in the user's cache (XDG).
+
+    Nothing is written beside the sources where Python was told not to, nor where a user works.
+    """
+    cache = _below("XDG_CACHE_HOME", ".cache")
+    environment = {**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis")}
+    # Without bytecode each family would compile its checks, and all that pytest rewrites, anew.
+    if environment.pop("PYTHONDONTWRITEBYTECODE", ""):
+        environment.setdefault("PYTHONPYCACHEPREFIX", str(cache / "bytecode"))
+    return environment
+
+
+def _below(variable: str, otherwise: str) -> Path:
+    given = os.environ.get(variable, "")
+    root = Path(given) if given.startswith("/") else Path.home() / otherwise
+    return root / "unsandbox-contract"
 
 
 def prefix(target: Target) -> str:

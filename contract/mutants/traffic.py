@@ -26,6 +26,13 @@ _COUNTED = ("content-length", "transfer-encoding")
 Pairs = list[tuple[str, str]]
 
 
+def _document(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return jsonlib.loads(body)
+    except ValueError:
+        return None
+
+
 def compact(document: object) -> bytes:
     """JSON as the contract wants it."""
     return jsonlib.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
@@ -90,10 +97,7 @@ class Call:
     @property
     def document(self) -> Any:  # noqa: ANN401 - any JSON
         """The body as JSON, or None when it is none."""
-        try:
-            return jsonlib.loads(self.body)
-        except ValueError:
-            return None
+        return _document(self.body)
 
     def header(self, name: str) -> str | None:
         return header(self.headers, name)
@@ -188,10 +192,7 @@ class Answer:
     @property
     def document(self) -> Any:  # noqa: ANN401 - any JSON
         """The body as JSON, or None when it is none."""
-        try:
-            return jsonlib.loads(self.body)
-        except ValueError:
-            return None
+        return _document(self.body)
 
     @document.setter
     def document(self, value: object) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import pytest
 
 from contract import evidence, options, shards
+from contract.state import caching
 from contract.target import Target
 
 T = TypeVar("T")
@@ -151,7 +152,10 @@ def _described(target: Target, folder: Path) -> Path:
 
 def _pytest(arguments: list[str], secrets: Mapping[str, str], output: str) -> None:
     """The forked process."""
-    os.environ.update(secrets, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS="")
+    environment = {**caching(), **secrets}
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = environment.get("PYTHONPYCACHEPREFIX")
+    os.environ.update(environment, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS="")
     with _printing_to(output):
         status = pytest.main(arguments)
     sys.exit(int(status))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from contract.campaign import redactor
 from contract.proxy.command import serving
@@ -31,10 +30,10 @@ class Proxy:
 
 
 @contextmanager
-def proxying(url: str, folder: Path | None = None) -> Iterator[Proxy]:
+def proxying(url: str) -> Iterator[Proxy]:
     """A proxy before `url`, until the block ends."""
     target = resolve(None, url)
-    log = Log(folder, redactor(target), say=lambda _line: None)
+    log = Log(None, redactor(target), say=lambda _line: None)
     log.start()
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:

@@ -34,8 +34,8 @@ class Clock:
         return round(self.at - self.began, 3)
 
 
-def paced(clock: Clock, file: Path, per_minute: float = 60, burst: int = 1) -> Pacing:
-    return Pacing(Meter(file), per_minute, burst, clock.now, clock.sleep)
+def paced(clock: Clock, file: Path, burst: int = 1) -> Pacing:
+    return Pacing(Meter(file), 60, burst, clock.now, clock.sleep)
 
 
 def answer(status: int, account: str = "main", **headers: str) -> Exchange:

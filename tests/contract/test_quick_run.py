@@ -71,10 +71,11 @@ def report(ran: Ran) -> Any:  # noqa: ANN401 - any JSON
 
 
 def test_a_quick_run_finds_that_the_emulator_keeps_the_contract(ran: Ran) -> None:
-    done, _ = ran
+    done, folder = ran
     assert done.returncode == 0, done.stdout + done.stderr
     (shown,) = re.findall(r"# (.*)", blocks("sh", "<!-- run -->", PAGE)[0])
     assert shown in done.stdout
+    assert [it.name for it in folder.iterdir()] == ["report"]
 
 
 def test_its_matrix_has_every_operation_and_family(report: dict[str, Any]) -> None:

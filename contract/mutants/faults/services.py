@@ -27,13 +27,6 @@ def _last_line_lost(body: dict[str, str]) -> None:
     body.update({name: kept for name in ("env", "content") if name in body})
 
 
-def _always(code: int) -> object:
-    def edit(_call: Call, answer: Answer) -> None:
-        answer.status = code
-
-    return on_response(edit)
-
-
 def _status_exchanged(_call: Call, answer: Answer) -> None:
     answer.status = {200: 202, 202: 200}[answer.status]
 

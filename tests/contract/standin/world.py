@@ -111,7 +111,7 @@ class World:
         self.things.append(thing)
         return thing
 
-    def container(self, vcpu: int = 1) -> dict[str, Any]:
+    def container(self, vcpu: int) -> dict[str, Any]:
         return {
             "container_name": f"unsb-vm-{next(self._numbers)}",
             "vcpu": vcpu,
