@@ -28,20 +28,24 @@ def _lines(header: Header, matrix: Matrix, verdict: Verdict, report: Path | None
         yield f"  and {len(verdict.reasons) - _SHOWN} more"
     counts = matrix.counts
     yield "checks: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
-    standings = matrix.standings
-    told = ", ".join(f"{count} {it}" for it, count in standings.items() if count)
-    yield f"operations: {len(matrix.rows)}: {told}"
-    for standing in _LOUD:
-        names = [name for name, row in matrix.rows.items() if row.standing is standing]
-        if names:
-            more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-            yield f"  {standing}: {', '.join(names[:_NAMES])}{more}"
+    if header.whole:  # else most operations were not asked for
+        yield from _operations(matrix)
     waiting = matrix.deviations.not_judged(matrix.judged)
     if waiting:
         yield f"deviations not judged: {', '.join(it.id for it in waiting)}"
     yield from _leads_on(header, matrix, report)
     part = "" if header.whole else f", as far as was asked ({header.asked})"
     yield f"The contract is {verdict.word}{part} ({header.seconds:.1f} s)"
+
+
+def _operations(matrix: Matrix) -> Iterator[str]:
+    told = ", ".join(f"{count} {it}" for it, count in matrix.standings.items() if count)
+    yield f"operations: {len(matrix.rows)}: {told}"
+    for standing in _LOUD:
+        names = [name for name, row in matrix.rows.items() if row.standing is standing]
+        if names:
+            more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+            yield f"  {standing}: {', '.join(names[:_NAMES])}{more}"
 
 
 def _leads_on(header: Header, matrix: Matrix, report: Path | None) -> Iterator[str]:
