@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from contract.exchange import Exchange, Request, Response
 from contract.spec import Operation, Spec
@@ -57,15 +58,20 @@ class Creations:
 
     def made(self, exchange: Exchange) -> Iterator[Made]:
         """What an answer says was created, whichever success it came with."""
-        found = self.kinds(exchange.request.operation)
-        if not found or not 200 <= exchange.response.status < 300:
+        for kind, name in self.named(exchange.request.operation, exchange.response):
+            unlock = kind.unlock.id if kind.unlock else ""
+            yield Made(name, kind.remove.id, unlock, exchange.request.account or "")
+
+    def named(self, operation: Operation | None, response: Response) -> Iterator[tuple[Kind, str]]:
+        """The kinds of what an answer to an operation says was created, with the ids."""
+        found = self.kinds(operation)
+        if not found or not 200 <= response.status < 300:
             return
-        body = _object(exchange.response)
+        body = _object(response)
         for kind in found:
             name = next((it for it in (_at(body, path) for path in kind.pointers) if it), None)
             if name is not None:
-                unlock = kind.unlock.id if kind.unlock else ""
-                yield Made(name, kind.remove.id, unlock, exchange.request.account or "")
+                yield kind, name
 
 
 def removes(operation: Operation) -> bool:
@@ -80,13 +86,13 @@ def has_ended(response: Response) -> bool:
 
 
 def path_parameters(request: Request) -> Mapping[str, str]:
-    """The values of a request's path parameters, as they were sent."""
+    """The values of a request's path parameters, decoded."""
     if request.operation is None:
         return {}
     sent = request.target.split("?", maxsplit=1)[0].split("/")
     template = request.operation.path.split("/")
     return {
-        part[1:-1]: value
+        part[1:-1]: unquote(value)
         for part, value in zip(template, sent, strict=False)
         if part.startswith("{")
     }

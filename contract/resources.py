@@ -2,13 +2,13 @@
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 from contract.api import JSON, Api
+from contract.creation import Creations, path_parameters
 from contract.exchange import Exchange, Response
 from contract.outcomes import ContractBroken, NotRun, Unsupported
 from contract.spec import Operation, Spec
@@ -100,6 +100,7 @@ class Resources:
     def __init__(self, api: Api, token: Callable[[], str] = lambda: secrets.token_hex(3)) -> None:
         self.api = api
         self._token = token
+        self._creations = Creations(api.spec)
         self._made: dict[str, _Made] = {}
 
     def __enter__(self) -> "Resources":
@@ -136,7 +137,7 @@ class Resources:
         self._tell()
         body = self._made[name].response.json
         try:
-            asked = _path_of(self._made[name])
+            asked = path_parameters(self._made[name].exchange.request)
             path = follow(dict(source.link.get("parameters", {})), body, asked)
             members = follow(dict(source.link.get("requestBody", {})), body, asked)
         except (KeyError, TypeError) as error:  # it may create one of several kinds
@@ -192,10 +193,10 @@ class Resources:
 
     def release(self, operation: Operation, response: Response) -> None:
         """End what an answer has created, as well as can be."""
-        ender = _ender(self.api.spec, operation, response)
-        if ender is not None:
-            with suppress(NotRun, Unsupported, ContractBroken):
-                self.api.call(ender[0], ender[1], expect=(200, 404, 409, 428))
+        for kind, identifier in self._creations.named(operation, response):
+            if kind.remove.tag != _ENDS_BY_ITSELF:
+                with suppress(NotRun, Unsupported, ContractBroken):
+                    self.api.call(kind.remove.id, {"id": identifier}, expect=(200, 404, 409, 428))
 
     def release_all(self) -> None:
         """End all that was made, the latest first."""
@@ -214,43 +215,8 @@ class Resources:
         trail[:0] = [it.exchange for it in self._made.values() if id(it.exchange) not in known]
 
 
-def _path_of(made: _Made) -> dict[str, str]:
-    segments = made.exchange.request.target.partition("?")[0].split("/")
-    return {
-        part[1:-1]: unquote(segment)
-        for part, segment in zip(made.operation.path.split("/"), segments, strict=True)
-        if part.startswith("{")
-    }
-
-
 def _is_loop(source: Operation, operation: Operation) -> bool:
     """Whether something is made of its own kind, such as an image of an image."""
     return source.path.split("/")[1] == operation.path.split("/")[1] and bool(
         source.path_parameters
     )
-
-
-def _ender(
-    spec: Spec, operation: Operation, response: Response
-) -> tuple[str, dict[str, str]] | None:
-    """The DELETE that ends what an answer created, with its path parameters."""
-    if not 200 <= response.status < 300:
-        return None
-    for target, link in _deletes(spec, operation, response.status):
-        with suppress(ValueError, KeyError, TypeError):
-            given = follow(dict(link["parameters"]), response.json)
-            return target.id, {name: str(value) for name, value in given.items()}
-    return None
-
-
-def _deletes(
-    spec: Spec, operation: Operation, status: int
-) -> Iterator[tuple[Operation, Mapping[str, Any]]]:
-    if status not in operation.statuses:
-        return
-    for reference in operation.links(status).values():
-        link = spec.resolve(reference)
-        target = spec.operations[link["operationId"]]
-        whole = target.path.endswith("}") and len(target.path_parameters) == 1
-        if target.method == "DELETE" and whole and target.tag != _ENDS_BY_ITSELF:
-            yield target, link

@@ -1,33 +1,37 @@
-"""Sessions, services, snapshots and images as one table: made for a check, and gone after it."""
+"""What an account can own, as one table: made for a check, and gone after it."""
 
 import base64
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from contract.api import Api, member
 from contract.exchange import Response
 from contract.outcomes import ContractBroken, NotRun, Unsupported
+from contract.resources import follow, sources
+from contract.spec import Operation, Spec
 
 __all__ = [
     "KINDS",
+    "LASTING",
     "LIVE",
-    "MAKERS",
+    "Kind",
     "Thing",
     "awaited",
-    "image",
+    "end",
     "kept",
+    "kind_of",
     "logged",
+    "make",
+    "new",
     "new_name",
     "of",
+    "parameters",
     "published",
     "runs",
-    "service",
-    "session",
-    "snapshot",
     "taken",
 ]
 
@@ -39,21 +43,46 @@ _PAUSE_SECONDS = 0.2
 _CONFIRM, _TOO_MANY = 428, 429
 _NO_ANSWER_NEEDED = (ContractBroken, NotRun, Unsupported)
 
-KINDS = ("session", "service", "snapshot", "image")
-"""What is made, named, read, listed, locked and deleted in the same way."""
+_STABLE = frozenset(
+    (
+        *("id", "name", "locked", "visibility", "owner_api_key", "trusted_keys", "source_id"),
+        *("custom_domains", "vcpu", "ttl", "shell", "unfreeze_on_demand"),
+    )
+)
 
-LIVE = ("session", "service")
-"""Those of them in which commands run, and which can be frozen."""
+
+def new_name() -> str:
+    """A name that nothing else has."""
+    return f"contract-{secrets.token_hex(6)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of thing: the operations that make and end one, and the request that makes it.
+
+    `body` takes the thing that it is made from, which is one of the kind `of` unless said.
+    """
+
+    make: str
+    end: str
+    body: Callable[["Thing | None"], Document]
+    of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One of KINDS as an account sees it; `document` is the answer that made it."""
+    """A thing as an account sees it; `kind` is one of KINDS, `document` the answer that made it."""
 
     api: Api
     kind: str
     id: str
     document: Mapping[str, Any]
+
+    @property
+    def endings(self) -> list[str]:
+        """The operations that end it, locked or not, one after the other."""
+        names = (f"unlock{self.kind.capitalize()}", KINDS[self.kind].end)
+        return [name for name in names if name in self.api.spec.operations]
 
     def as_(self, role: str) -> "Thing":
         """The same thing, asked for by another account."""
@@ -93,6 +122,14 @@ class Thing:
         document: Document = self.do("get").json
         return document
 
+    def exists(self) -> bool:
+        """A check before may have ended it, though it should not have."""
+        return self.do("get", expect=(200, 404)).status == 200
+
+    def stable(self) -> Document:
+        """What of it changes only when somebody changes it."""
+        return {name: value for name, value in self.read().items() if name in _STABLE}
+
     def is_listed(self, operation_id: str | None = None, **request: Any) -> bool:  # noqa: ANN401
         """Whether the account's list has it, or the list that `operation_id` names."""
         answer = self.api.call(operation_id or f"list{self.kind.capitalize()}s", **request)
@@ -119,14 +156,104 @@ class Thing:
         return base64.b64decode(ran["stdout"]) if ran["exit_code"] == 0 else None
 
 
+def _published(source: Thing | None) -> Document:
+    named = {"source_type": source.kind, "source_id": source.id} if source else {}
+    return {**named, "name": new_name()}
+
+
+KINDS: Mapping[str, Kind] = {
+    "job": Kind(
+        "executeAsync",
+        "cancelJob",
+        lambda _of: {"language": "bash", "code": "sleep 120", "ttl": 120},
+    ),
+    # One that outlives its clients.
+    "session": Kind("createSession", "deleteSession", lambda _of: {"multiplexer": "tmux"}),
+    "service": Kind("createService", "deleteService", lambda _of: {"name": new_name()}),
+    "snapshot": Kind("snapshotSession", "deleteSnapshot", lambda _of: {}, of="session"),
+    "image": Kind("publishImage", "deleteImage", _published, of="snapshot"),
+}
+"""All kinds by name, each after the one that it is made from."""
+
+LASTING = tuple(kind for kind in KINDS if kind != "job")
+"""What is named, read, listed, locked and deleted in the same way."""
+
+LIVE = ("session", "service")
+"""Those of them in which commands run, and which can be frozen."""
+
+
+def kind_of(spec: Spec, operation: Operation) -> str:
+    """The kind that an operation is about: the contract links it to the one that makes it.
+
+    Raises:
+        ContractBroken: no making is linked to it, so the contract itself is at fault.
+    """
+    return _way(spec, operation)[0]
+
+
+def parameters(spec: Spec, operation: Operation, identifier: str) -> dict[str, str]:
+    """Path parameters for an operation on a thing, as the link to it says."""
+    link = _way(spec, operation)[1]
+    return {
+        name: identifier if value.startswith("$response") else value
+        for name, value in link["parameters"].items()
+    }
+
+
+def _way(spec: Spec, operation: Operation) -> tuple[str, Mapping[str, Any]]:
+    """The kind whose making links to an operation, and that link."""
+    links = {source.operation.id: source.link for source in sources(spec, operation)}
+    for name, kind in KINDS.items():
+        if kind.make in links:
+            return name, links[kind.make]
+    raise ContractBroken("links", f"the contract links nothing that makes things to {operation.id}")
+
+
 def of(api: Api, kind: str, response: Response) -> Thing:
     """The thing that an answer has made; raises ContractBroken when its two ids differ."""
     document = response.json
-    made = str(member(response, f"{kind}_id" if kind != "image" else "id"))
+    _, link = _way(api.spec, api.spec.operations[f"get{kind.capitalize()}"])
+    try:
+        made = str(follow(link["parameters"]["id"], document))
+    except (KeyError, TypeError) as error:
+        told = f"the answer has no member {error}: {response.text[:500]}"
+        raise ContractBroken("schema", told) from None
     for spelling in ("id", f"{kind}_id"):
         if document.get(spelling, made) != made:
             raise ContractBroken("id", f"{kind} {made} has another {spelling}: {document}")
     return Thing(api, kind, made, document)
+
+
+def make(api: Api, kind: str, source: Thing | None = None, **members: object) -> Thing:
+    """A new thing, with these members of the request; one that is None is left out."""
+    how = KINDS[kind]
+    body = {**how.body(source), **members}
+    json = {name: value for name, value in body.items() if value is not None}
+    if source is not None and api.spec.operations[how.make].names_thing:
+        return of(api, kind, source.call(how.make, json=json))
+    return of(api, kind, api.call(how.make, json=json))
+
+
+def taken(source: Thing, **members: object) -> Thing:
+    """A snapshot of a session or service."""
+    return of(source.api, "snapshot", source.do("snapshot", json=members))
+
+
+def published(source: Thing) -> Thing:
+    """An image of a service or snapshot."""
+    return make(source.api, "image", source)
+
+
+@contextmanager
+def new(api: Api, kind: str, **members: object) -> Iterator[Thing]:
+    """A thing as long as the block, on what it is made from; a service runs."""
+    of_kind = KINDS[kind].of
+    with ExitStack() as stack:
+        source = stack.enter_context(new(api, of_kind)) if of_kind else None
+        thing = stack.enter_context(kept(make(api, kind, source, **members)))
+        if kind == "service":
+            runs(thing)
+        yield thing
 
 
 @contextmanager
@@ -135,65 +262,14 @@ def kept(thing: Thing) -> Iterator[Thing]:
     try:
         yield thing
     finally:
-        for verb in ("unlock", "delete"):
-            with suppress(*_NO_ANSWER_NEEDED):
-                thing.do(verb, expect=(200, 404))
+        end(thing)
 
 
-def new_name() -> str:
-    """A name that nothing else has."""
-    return f"contract-{secrets.token_hex(6)}"
-
-
-def session(
-    api: Api, multiplexer: str | None = "tmux", **members: object
-) -> AbstractContextManager[Thing]:
-    """A session, one that outlives its clients unless `multiplexer` is None."""
-    body = {**({"multiplexer": multiplexer} if multiplexer else {}), **members}
-    return kept(of(api, "session", api.call("createSession", json=body)))
-
-
-@contextmanager
-def service(api: Api, **members: object) -> Iterator[Thing]:
-    """A service that runs."""
-    made = of(api, "service", api.call("createService", json={"name": new_name(), **members}))
-    with kept(made):
-        runs(made)
-        yield made
-
-
-@contextmanager
-def snapshot(api: Api, **members: object) -> Iterator[Thing]:
-    """A snapshot of a session that is there as long as it is."""
-    with session(api) as source, kept(taken(source, **members)) as made:
-        yield made
-
-
-@contextmanager
-def image(api: Api, **members: object) -> Iterator[Thing]:
-    """An image of a snapshot."""
-    with snapshot(api) as source, kept(published(source, **members)) as made:
-        yield made
-
-
-def taken(source: Thing, **members: object) -> Thing:
-    """A snapshot of a session or service."""
-    return of(source.api, "snapshot", source.do("snapshot", json=members))
-
-
-def published(source: Thing, **members: object) -> Thing:
-    """An image of a service or snapshot."""
-    body = {"source_type": source.kind, "source_id": source.id, "name": new_name(), **members}
-    return of(source.api, "image", source.api.call("publishImage", json=body))
-
-
-MAKERS: Mapping[str, Callable[[Api], AbstractContextManager[Thing]]] = {
-    "session": session,
-    "service": service,
-    "snapshot": snapshot,
-    "image": image,
-}
-"""How one of each kind is made."""
+def end(thing: Thing) -> None:
+    """See to the end of a thing, which may have come already, as well as can be."""
+    for name in thing.endings:
+        with suppress(*_NO_ANSWER_NEEDED):
+            thing.call(name, expect=(200, 404, 409))
 
 
 def runs(thing: Thing) -> Document:

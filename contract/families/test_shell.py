@@ -8,7 +8,7 @@ from contract.api import Api
 from contract.exchange import Headers
 from contract.shell import ENTER, PROTOCOL, Shell, handshake, opened, refused
 from contract.signing import AUTHORIZATION, SIGNATURE, TIME
-from contract.things import Thing, awaited, new_name, service, session
+from contract.things import Thing, awaited, new, new_name
 
 pytestmark = pytest.mark.operations("openSessionShell")
 
@@ -25,19 +25,19 @@ TAMPERED = {
 
 
 def test_a_signed_client_gets_a_shell(api: Api) -> None:
-    with session(api) as thing, opened(api, thing.id) as shell:
+    with new(api, "session") as thing, opened(api, thing.id) as shell:
         assert shell.protocol == PROTOCOL
         assert b"on!" in shell.answer("printf 'on%s\\n' '!'")
 
 
 def test_the_session_s_id_is_credential_enough(api: Api) -> None:
-    with session(api) as thing, opened(api, thing.id, signed=False) as shell:
+    with new(api, "session") as thing, opened(api, thing.id, signed=False) as shell:
         assert b"on!" in shell.answer("printf 'on%s\\n' '!'")
 
 
 @pytest.mark.parametrize("what", TAMPERED)
 def test_a_signature_that_is_there_has_to_be_right(api: Api, what: str) -> None:
-    with session(api) as thing:
+    with new(api, "session") as thing:
         request = handshake(api, thing.id, probe=True)
         name, value = TAMPERED[what]
         wrong: Headers = tuple(
@@ -48,12 +48,12 @@ def test_a_signature_that_is_there_has_to_be_right(api: Api, what: str) -> None:
 
 def test_another_account_finds_no_shell(api: Api) -> None:
     second = api.as_("second")
-    with session(api) as thing:
+    with new(api, "session") as thing:
         assert refused(second, handshake(second, thing.id, probe=True)).status == 404
 
 
 def test_what_does_not_live_has_no_shell(api: Api) -> None:
-    with session(api) as thing:
+    with new(api, "session") as thing:
         thing.do("delete")
         assert refused(api, handshake(api, thing.id)).status == 404
         assert refused(api, handshake(api, f"sess_{new_name()}")).status == 404
@@ -61,7 +61,7 @@ def test_what_does_not_live_has_no_shell(api: Api) -> None:
 
 @pytest.mark.operations("freezeSession", "unfreezeSession")
 def test_a_frozen_session_opens_no_shell(api: Api) -> None:
-    with session(api) as thing:
+    with new(api, "session") as thing:
         thing.do("freeze")
         assert refused(api, handshake(api, thing.id)).status == 409
         thing.do("unfreeze")
@@ -70,12 +70,12 @@ def test_a_frozen_session_opens_no_shell(api: Api) -> None:
 
 
 def test_a_request_that_is_no_handshake_is_told_to_upgrade(api: Api) -> None:
-    with session(api) as thing:
+    with new(api, "session") as thing:
         thing.call("openSessionShell", expect=426)
 
 
 def test_no_sub_protocol_is_agreed_that_is_not_the_shell_s(api: Api) -> None:
-    with session(api) as thing:
+    with new(api, "session") as thing:
         with opened(api, thing.id, protocols=("chat", PROTOCOL)) as shell:
             assert shell.protocol == PROTOCOL
         with opened(api, thing.id, protocols=()) as shell:
@@ -85,7 +85,7 @@ def test_no_sub_protocol_is_agreed_that_is_not_the_shell_s(api: Api) -> None:
 
 
 def test_typed_bytes_are_echoed(api: Api) -> None:
-    with session(api, multiplexer=None) as thing, opened(api, thing.id) as shell:
+    with new(api, "session", multiplexer=None) as thing, opened(api, thing.id) as shell:
         typed = new_name().encode()
         shell.type(typed)
         shell.until(typed)
@@ -93,14 +93,14 @@ def test_typed_bytes_are_echoed(api: Api) -> None:
 
 def test_output_comes_byte_for_byte(api: Api) -> None:
     escaped = "".join(f"\\{byte:o}" for byte in EIGHT_BIT)
-    with session(api, multiplexer=None) as thing, opened(api, thing.id) as shell:
+    with new(api, "session", multiplexer=None) as thing, opened(api, thing.id) as shell:
         shell.type(f"printf '{escaped}'".encode() + ENTER)
         shell.until(EIGHT_BIT)
 
 
 @pytest.mark.operations("executeSession")
 def test_typed_bytes_arrive_as_they_are(api: Api) -> None:
-    with session(api, multiplexer=None) as thing, opened(api, thing.id) as shell:
+    with new(api, "session", multiplexer=None) as thing, opened(api, thing.id) as shell:
         shell.type(b"printf 'no%s\\n' w; cat > typed" + ENTER)
         shell.until(b"now")  # the line editor has left the terminal to the command
         shell.type(EIGHT_BIT + ENTER + END_OF_FILE)
@@ -109,14 +109,14 @@ def test_typed_bytes_arrive_as_they_are(api: Api) -> None:
 
 
 def test_a_large_output_comes_whole(api: Api) -> None:
-    with session(api, multiplexer=None) as thing, opened(api, thing.id) as shell:
+    with new(api, "session", multiplexer=None) as thing, opened(api, thing.id) as shell:
         shown = shell.answer(f"head -c {LARGE} /dev/zero | tr '\\0' '\\121'")
         assert shown.count(b"Q") == LARGE
 
 
 @pytest.mark.parametrize("multiplexer", [None, "tmux"])
 def test_the_terminal_has_the_size_that_the_client_says(api: Api, multiplexer: str | None) -> None:
-    with session(api, multiplexer=multiplexer) as thing, opened(api, thing.id) as shell:
+    with new(api, "session", multiplexer=multiplexer) as thing, opened(api, thing.id) as shell:
         for columns, rows in ((80, 24), (113, 37), (61, 19)):
             shell.resize(columns, rows)
             _has_size(shell, columns, rows)
@@ -133,7 +133,7 @@ def _has_size(shell: Shell, columns: int, rows: int) -> None:
 
 
 def test_the_end_of_the_shell_is_told_and_the_connection_closed(api: Api) -> None:
-    with session(api, multiplexer=None) as thing, opened(api, thing.id) as shell:
+    with new(api, "session", multiplexer=None) as thing, opened(api, thing.id) as shell:
         shell.answer("echo on")
         shell.type(b"exit" + ENTER)
         assert shell.ended() == (["exit"], NORMAL_CLOSURE)
@@ -141,7 +141,7 @@ def test_the_end_of_the_shell_is_told_and_the_connection_closed(api: Api) -> Non
 
 @pytest.mark.operations("getSession")
 def test_a_session_without_a_multiplexer_ends_with_its_client(api: Api) -> None:
-    with session(api, multiplexer=None) as thing:
+    with new(api, "session", multiplexer=None) as thing:
         with opened(api, thing.id) as shell:
             shell.answer("echo on")
         awaited(lambda: _lives(thing), lambda lives: not lives, "the session lives on")
@@ -149,7 +149,7 @@ def test_a_session_without_a_multiplexer_ends_with_its_client(api: Api) -> None:
 
 @pytest.mark.operations("getSession")
 def test_a_session_with_a_multiplexer_outlives_its_client(api: Api) -> None:
-    with session(api) as thing:
+    with new(api, "session") as thing:
         with opened(api, thing.id) as shell:
             text = _written(shell)
         assert _lives(thing)
@@ -171,7 +171,7 @@ def _lives(thing: Thing) -> bool:
 
 @pytest.mark.operations("getSession")
 def test_a_client_that_detaches_is_told_that_the_shell_lives(api: Api) -> None:
-    with session(api) as thing:
+    with new(api, "session") as thing:
         with opened(api, thing.id) as shell:
             shell.answer("echo on")
             shell.type(DETACH)
@@ -180,7 +180,7 @@ def test_a_client_that_detaches_is_told_that_the_shell_lives(api: Api) -> None:
 
 
 def test_two_clients_share_a_session(api: Api) -> None:
-    with session(api) as thing, opened(api, thing.id) as one, opened(api, thing.id) as two:
+    with new(api, "session") as thing, opened(api, thing.id) as one, opened(api, thing.id) as two:
         text = _written(one)
         assert text in two.answer("cat file")
         assert b"still on" in one.answer("printf 'still %s\\n' on")
@@ -189,8 +189,8 @@ def test_two_clients_share_a_session(api: Api) -> None:
 def test_a_shell_shows_nothing_of_another_session(api: Api) -> None:
     marker = new_name()
     with (
-        session(api) as mine,
-        session(api) as other,
+        new(api, "session") as mine,
+        new(api, "session") as other,
         opened(api, mine.id) as shell,
         opened(api, other.id) as elsewhere,
     ):
@@ -199,5 +199,5 @@ def test_a_shell_shows_nothing_of_another_session(api: Api) -> None:
 
 
 def test_a_service_has_a_shell_too(api: Api) -> None:
-    with service(api) as thing, opened(api, thing.id) as shell:
+    with new(api, "service") as thing, opened(api, thing.id) as shell:
         assert b"on!" in shell.answer("printf 'on%s\\n' '!'")

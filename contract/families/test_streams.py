@@ -11,7 +11,7 @@ from contract.api import Api, member
 from contract.exchange import Response
 from contract.outcomes import ContractBroken, NotRun
 from contract.stream import LogStream, followed
-from contract.things import logged, new_name, service
+from contract.things import logged, new, new_name
 
 SOURCE = "api"
 """The part of the platform whose log has the requests of clients."""
@@ -145,7 +145,9 @@ def test_a_stream_leaves_out_lines_that_lack_a_text(api: Api) -> None:
 @pytest.mark.operations("getServiceLogs")
 def test_a_service_s_log_is_whole_or_as_long_as_was_asked(api: Api) -> None:
     lines = [f"line-{number}" for number in range(1, 6)]
-    with service(api, bootstrap_content="".join(f"echo {line}\n" for line in lines)) as thing:
+    with new(
+        api, "service", bootstrap_content="".join(f"echo {line}\n" for line in lines)
+    ) as thing:
         log = logged(thing, lines[-1])
         at = [log.find(line) for line in lines]
         assert at[0] > -1
@@ -160,9 +162,9 @@ def test_a_service_s_log_is_whole_or_as_long_as_was_asked(api: Api) -> None:
 @pytest.mark.operations("getServiceLogs")
 def test_a_service_s_log_is_its_own(api: Api) -> None:
     one, two = new_name(), new_name()
-    with service(api, bootstrap_content=f"echo {one}\n") as first:
+    with new(api, "service", bootstrap_content=f"echo {one}\n") as first:
         logged(first, one)
-        with service(api, bootstrap_content=f"echo {two}\n") as second:
+        with new(api, "service", bootstrap_content=f"echo {two}\n") as second:
             assert one not in logged(second, two)
             assert two not in logged(first, one)
             first.as_("second").call("getServiceLogs", expect=404)

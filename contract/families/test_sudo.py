@@ -9,8 +9,9 @@ from contract.api import Api, member
 from contract.campaign import Campaign
 from contract.exchange import Response
 from contract.outcomes import ContractBroken, NotRun
-from contract.owned import Thing, Things, kind_of, opened
+from contract.owned import Things, opened
 from contract.spec import Operation, Spec
+from contract.things import KINDS, Thing, kind_of
 
 CODE, CHALLENGE = "X-Sudo-OTP", "X-Sudo-Challenge"
 WRONG_CODE = "000000"
@@ -29,10 +30,9 @@ def things(campaign: Campaign) -> Iterator[Things]:
 
 def end(thing: Thing, code: str | None) -> None:
     """Unlock a thing and end it, as far as a code is known."""
-    operations = thing.owner.spec.operations
-    unlock = f"{UNLOCK}{thing.kind.name.title()}"
-    for name in (unlock, thing.kind.end):
-        if name in operations and operations[name].traits.sudo and code is not None:
+    operations = thing.api.spec.operations
+    for name in thing.endings:
+        if operations[name].traits.sudo and code is not None:
             asked = ask(thing, name, expect={200, 404, WANTED})
             if asked.status == WANTED:
                 ask(thing, name, code, challenge_of(asked), expect=200)
@@ -57,7 +57,7 @@ def unlocks(_spec: Spec, operation: Operation) -> bool:
 def subject(things: Things, operation_id: str, label: str = "") -> Thing:
     """A thing that the operation is possible on: a locked one for those that unlock."""
     spec = things.owner.spec
-    kind = kind_of(spec, spec.operations[operation_id]).name
+    kind = kind_of(spec, spec.operations[operation_id])
     if not operation_id.startswith(UNLOCK):
         return things.one(kind, label)
     thing = things.one(kind, f"locked {label}")
@@ -66,7 +66,7 @@ def subject(things: Things, operation_id: str, label: str = "") -> Thing:
 
 
 def lock(thing: Thing, unlock: str) -> None:
-    thing.owner.call(unlock.replace(UNLOCK, "lock"), {"id": thing.identifier})
+    thing.api.call(unlock.replace(UNLOCK, "lock"), {"id": thing.id})
 
 
 def ask(
@@ -80,8 +80,8 @@ def ask(
     """Call an operation on a thing, with a code and a challenge where they are given."""
     given = {CODE: code, CHALLENGE: challenge}
     headers = {name: value for name, value in given.items() if value is not None}
-    path = {"id": thing.identifier}
-    return thing.owner.call(operation_id, path, headers=headers, expect=expect)
+    path = {"id": thing.id}
+    return thing.api.call(operation_id, path, headers=headers, expect=expect)
 
 
 def challenge_of(response: Response) -> str:
@@ -148,7 +148,7 @@ def test_a_challenge_is_for_one_operation(
     thing = subject(things, operation_id)
     of_unlock = challenge_of(ask(thing, operation_id))
     confirmed(thing, operation_id, code)
-    refused(thing, thing.kind.end, code, of_unlock)
+    refused(thing, KINDS[thing.kind].end, code, of_unlock)
 
 
 def confirmed(thing: Thing, operation_id: str, code: str) -> str:
@@ -174,6 +174,6 @@ def test_the_right_code_lets_it_happen(
 ) -> None:
     del api
     kind = kind_of(things.owner.spec, things.owner.spec.operations[operation_id])
-    thing = things.fresh(kind.name)
+    thing = things.fresh(kind)
     confirmed(thing, operation_id, code)
-    thing.owner.call(kind.read, {"id": thing.identifier}, expect=404)
+    thing.do("get", expect=404)

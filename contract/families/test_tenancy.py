@@ -12,10 +12,11 @@ from contract.api import Api, member
 from contract.campaign import Campaign
 from contract.exchange import Response
 from contract.outcomes import ContractBroken, NotRun
-from contract.owned import Thing, Things, kind_of, opened, parameters
+from contract.owned import Things, opened
 from contract.resources import examples
 from contract.spec import Operation, Spec
 from contract.target import MAIN
+from contract.things import Thing, kind_of, parameters
 
 OWNER, STRANGERS = "second", (MAIN, "third")
 """The owner is not the main account, whose lists other checks fill meanwhile."""
@@ -68,13 +69,13 @@ def test_what_another_account_owns_does_not_exist(
 ) -> None:
     """Not 403, which would tell that it is there; and nothing comes of the attempt."""
     operation = api.spec.operations[operation_id]
-    thing = things.one(kind_of(api.spec, operation).name)
-    snapshot = things.one("snapshot").identifier if operation_id == NAMES_SNAPSHOT else None
+    thing = things.one(kind_of(api.spec, operation))
+    snapshot = things.one("snapshot").id if operation_id == NAMES_SNAPSHOT else None
     before = thing.stable()
     for role in STRANGERS:
         stranger = api.as_(role)
-        foreign = attempt(stranger, operation, thing.identifier, snapshot)
-        absent = attempt(stranger, operation, never_was(thing.identifier), snapshot)
+        foreign = attempt(stranger, operation, thing.id, snapshot)
+        absent = attempt(stranger, operation, never_was(thing.id), snapshot)
         if shape(foreign) != shape(absent):
             told = f"{foreign.text} is not {absent.text}, as for what never was"
             raise ContractBroken("tenancy", f"{operation_id}: {told}")
@@ -87,7 +88,7 @@ def unchanged(thing: Thing, before: dict[str, Any]) -> None:
     differing = [name for name, value in before.items() if after.get(name) != value]
     if differing:
         raise ContractBroken("tenancy", f"a stranger changed {', '.join(differing)}: {after}")
-    if thing.kind.name == "job" and after["status"] not in ("pending", "running"):
+    if thing.kind == "job" and after["status"] not in ("pending", "running"):
         raise ContractBroken("tenancy", f"a stranger ended the job: it is {after['status']}")
 
 
@@ -135,12 +136,12 @@ def test_lists_show_what_one_may_see(api: Api, things: Things, operation_id: str
     thing = things.one(KIND_BY_TAG[operation.tag])
     own = things.owner.call(operation_id).text
     if operation_id not in OF_OTHERS:
-        assert thing.identifier in own, f"{operation_id} does not show its owner {thing.identifier}"
+        assert thing.id in own, f"{operation_id} does not show its owner {thing.id}"
     for role in STRANGERS:
         for query in questions(operation):
             listed = api.as_(role).call(operation_id, query=query).text
-            if thing.identifier in listed:
-                told = f"{operation_id} {query} shows {thing.identifier} to another account"
+            if thing.id in listed:
+                told = f"{operation_id} {query} shows {thing.id} to another account"
                 raise ContractBroken("tenancy", told)
 
 
@@ -159,7 +160,7 @@ def test_a_body_reaches_nothing_of_another_account(
     kind, body = BY_BODY[operation_id]
     thing = things.one(kind)
     for role in STRANGERS:
-        for identifier in (thing.identifier, never_was(thing.identifier)):
+        for identifier in (thing.id, never_was(thing.id)):
             api.as_(role).call(operation_id, json=body(identifier), expect=404, probe=True)
 
 
@@ -170,24 +171,24 @@ def test_an_unlisted_image_is_shared_with_whom_it_is_granted_to(api: Api, things
     key = {"api_key": friend.credentials.public_key}
     with shown(image, "unlisted"):
         sees_not(friend, image, "listSharedImages")
-        image.owner.call("grantImage", {"id": image.identifier}, json=key)
+        image.api.call("grantImage", {"id": image.id}, json=key)
         sees(friend, image, "listSharedImages")
         sees_not(other, image, "listSharedImages")
         for operation_id in ("deleteImage", "lockImage", "setImageVisibility"):
             keeps_to_owner(friend, image, operation_id)
-        image.owner.call("revokeImage", {"id": image.identifier}, json=key)
+        image.api.call("revokeImage", {"id": image.id}, json=key)
         sees_not(friend, image, "listSharedImages")
 
 
 @contextmanager
 def shown(image: Thing, visibility: str) -> Iterator[None]:
     """Visible so, and private again after the block."""
-    path = {"id": image.identifier}
-    image.owner.call("setImageVisibility", path, json={"visibility": visibility})
+    path = {"id": image.id}
+    image.api.call("setImageVisibility", path, json={"visibility": visibility})
     try:
         yield
     finally:
-        image.owner.call("setImageVisibility", path, json={"visibility": "private"})
+        image.api.call("setImageVisibility", path, json={"visibility": "private"})
 
 
 @pytest.mark.operations("setImageVisibility", "getImage", "listPublicImages")
@@ -203,20 +204,20 @@ def test_an_image_is_seen_by_all_while_it_is_public(api: Api, things: Things) ->
 
 
 def sees(who: Api, image: Thing, listing: str) -> None:
-    assert member(who.call("getImage", {"id": image.identifier}), "name") == image.read()["name"]
-    assert image.identifier in who.call(listing).text, f"{listing} does not show a shared image"
+    assert member(who.call("getImage", {"id": image.id}), "name") == image.read()["name"]
+    assert image.id in who.call(listing).text, f"{listing} does not show a shared image"
 
 
 def sees_not(who: Api, image: Thing, listing: str) -> None:
-    who.call("getImage", {"id": image.identifier}, expect=404)
-    assert image.identifier not in who.call(listing).text, f"{listing} shows a private image"
+    who.call("getImage", {"id": image.id}, expect=404)
+    assert image.id not in who.call(listing).text, f"{listing} shows a private image"
 
 
 def keeps_to_owner(who: Api, image: Thing, operation_id: str) -> None:
     """Who may see an image may not change it: 403, or 404 as if it could not be seen."""
     example = examples(who.spec.operations[operation_id])[0]
     before = image.stable()
-    path = {"id": image.identifier}
+    path = {"id": image.id}
     who.call(operation_id, path, content=example.content, expect={403, 404}, probe=True)
     unchanged(image, before)
 

@@ -4,15 +4,9 @@ from collections.abc import Iterable
 
 import pytest
 
-__all__ = ["CREATE", "each"]
+from contract.things import KINDS
 
-CREATE = {
-    "session": "createSession",
-    "service": "createService",
-    "snapshot": "snapshotSession",
-    "image": "publishImage",
-}
-"""The operation that makes one of each kind."""
+__all__ = ["each"]
 
 
 def each(kinds: Iterable[str], *verbs: str) -> pytest.MarkDecorator:
@@ -28,9 +22,8 @@ def each(kinds: Iterable[str], *verbs: str) -> pytest.MarkDecorator:
 
 def _ids(kind: str, verbs: Iterable[str]) -> list[str]:
     return [
-        CREATE[kind] if verb == "create" else f"{verb}{kind.capitalize()}{_PLURAL.get(verb, '')}"
+        KINDS[kind].make
+        if verb == "create"
+        else f"{verb}{kind.capitalize()}{'s' if verb == 'list' else ''}"
         for verb in verbs
     ]
-
-
-_PLURAL = {"list": "s"}

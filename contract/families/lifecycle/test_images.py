@@ -6,18 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from contract.api import Api
-from contract.things import (
-    Thing,
-    image,
-    kept,
-    new_name,
-    of,
-    published,
-    runs,
-    service,
-    session,
-    taken,
-)
+from contract.things import Thing, kept, new, new_name, of, published, runs, taken
 
 REFUSED = (403, 404)
 """Where one sees a thing that is not one's own; what one may not even see answers 404."""
@@ -38,7 +27,7 @@ FORBIDDEN: dict[str, dict[str, object]] = {
 @pytest.mark.operations("publishImage", "getImage", "listImages", "listOwnedImages")
 def test_an_image_is_private_at_first(api: Api) -> None:
     second = api.as_("second")
-    with image(api, description="a text") as mine:
+    with new(api, "image", description="a text") as mine:
         document = mine.read()
         assert document["visibility"] == "private"
         assert document["description"] == "a text"
@@ -51,7 +40,7 @@ def test_an_image_is_private_at_first(api: Api) -> None:
 
 @pytest.mark.operations("setImageVisibility", "getImage", "listPublicImages")
 def test_a_public_image_is_everybody_s_until_it_is_private_again(api: Api) -> None:
-    with image(api) as mine:
+    with new(api, "image") as mine:
         other = mine.as_("second")
         _show(mine, "public")
         assert other.read()["visibility"] == "public"
@@ -66,7 +55,7 @@ def test_a_public_image_is_everybody_s_until_it_is_private_again(api: Api) -> No
     "grantImage", "revokeImage", "listTrustedKeys", "setImageVisibility", "listSharedImages"
 )
 def test_an_unlisted_image_is_seen_by_trusted_keys_alone(api: Api) -> None:
-    with image(api) as mine:
+    with new(api, "image") as mine:
         trusted, stranger = mine.as_("second"), mine.as_("third")
         _show(mine, "unlisted")
         _grant(mine, trusted)
@@ -84,7 +73,7 @@ def test_an_unlisted_image_is_seen_by_trusted_keys_alone(api: Api) -> None:
 
 @pytest.mark.parametrize("operation_id", FORBIDDEN)
 def test_only_its_owner_changes_an_image(api: Api, operation_id: str) -> None:
-    with image(api) as mine:
+    with new(api, "image") as mine:
         _show(mine, "public")
         other = mine.as_("second")
         request = FORBIDDEN[operation_id]
@@ -98,7 +87,7 @@ def test_only_its_owner_changes_an_image(api: Api, operation_id: str) -> None:
 
 @pytest.mark.operations("transferImage", "getImage", "listOwnedImages", "deleteImage")
 def test_a_transferred_image_is_the_other_s(api: Api) -> None:
-    with image(api) as mine, kept(mine.as_("second")) as theirs:
+    with new(api, "image") as mine, kept(mine.as_("second")) as theirs:
         mine.do("transfer", json={"to_api_key": _key(theirs)})
         assert theirs.read()["owner_api_key"] == _key(theirs)
         assert theirs.is_listed("listOwnedImages")
@@ -138,7 +127,7 @@ def test_a_clone_of_an_image_is_its_maker_s_own(api: Api) -> None:
 
 @pytest.mark.operations("spawnImage", "cloneImage")
 def test_what_one_may_not_see_one_may_not_use(api: Api) -> None:
-    with image(api) as mine:
+    with new(api, "image") as mine:
         other = mine.as_("second")
         other.do("spawn", json={"name": new_name()}, expect=404, probe=True)
         other.do("clone", json={"name": new_name()}, expect=404, probe=True)
@@ -147,7 +136,7 @@ def test_what_one_may_not_see_one_may_not_use(api: Api) -> None:
 @contextmanager
 def _published_with(api: Api, kind: str, content: bytes) -> Iterator[Thing]:
     """An image of something that holds a file and is gone by then."""
-    with service(api) if kind == "service" else session(api) as source:
+    with new(api, "service" if kind == "service" else "session") as source:
         source.write("file", content)
         if kind == "service":
             made = published(source)
@@ -189,5 +178,5 @@ def _key(of_account: Thing) -> str:
 @pytest.mark.operations("publishImage", "getImage")
 def test_an_image_keeps_the_name_that_it_is_given(api: Api) -> None:
     name = new_name()
-    with image(api, name=name) as thing:
+    with new(api, "image", name=name) as thing:
         assert thing.read().get("name", name) == name

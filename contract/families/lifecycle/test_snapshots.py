@@ -8,7 +8,7 @@ import pytest
 from contract.api import Api
 from contract.exchange import Response
 from contract.families.lifecycle.kinds import each
-from contract.things import LIVE, MAKERS, Thing, kept, new_name, of, runs, session, taken
+from contract.things import LIVE, Thing, kept, new, new_name, of, runs, taken
 
 CONTENT = bytes(range(256)) + b"\r\n\n"
 
@@ -36,20 +36,20 @@ def _restores_with(source: Thing, restore: Callable[[Thing, Thing], Response]) -
 @each(LIVE, "snapshot")
 @pytest.mark.operations("restoreSnapshot")
 def test_a_restore_brings_every_byte_back(api: Api, kind: str) -> None:
-    with MAKERS[kind](api) as source:
+    with new(api, kind) as source:
         _restores_with(source, RESTORES["restoreSnapshot"])
 
 
 @pytest.mark.operations("restoreSession")
 @pytest.mark.parametrize("way", [name for name in RESTORES if name != "restoreSnapshot"])
 def test_a_session_is_restored_by_either_path(api: Api, way: str) -> None:
-    with session(api) as source:
+    with new(api, "session") as source:
         _restores_with(source, RESTORES[way])
 
 
 @pytest.mark.operations("restoreSnapshot")
 def test_a_restore_can_be_done_again(api: Api) -> None:
-    with session(api) as source:
+    with new(api, "session") as source:
         source.write("file", CONTENT)
         with kept(taken(source)) as snapshot:
             for change in (b"one", b"two"):
@@ -61,7 +61,7 @@ def test_a_restore_can_be_done_again(api: Api) -> None:
 
 @pytest.mark.operations("restoreSnapshot", "getSnapshot")
 def test_a_snapshot_outlives_its_source_and_cannot_restore_it_then(api: Api) -> None:
-    with session(api) as source, kept(taken(source)) as snapshot:
+    with new(api, "session") as source, kept(taken(source)) as snapshot:
         source.do("delete")
         assert snapshot.read()["source_type"] == "session"
         snapshot.call("restoreSnapshot", expect=409)
@@ -70,7 +70,7 @@ def test_a_snapshot_outlives_its_source_and_cannot_restore_it_then(api: Api) -> 
 @pytest.mark.operations("cloneSnapshot")
 @pytest.mark.parametrize("kind", LIVE)
 def test_a_clone_begins_with_the_snapshot_and_shares_nothing(api: Api, kind: str) -> None:
-    with session(api) as source:
+    with new(api, "session") as source:
         source.write("file", CONTENT)
         with kept(taken(source)) as snapshot:
             source.write("file", b"later")
@@ -85,7 +85,7 @@ def test_a_clone_begins_with_the_snapshot_and_shares_nothing(api: Api, kind: str
 
 @pytest.mark.operations("cloneSnapshot")
 def test_a_clone_outlives_its_snapshot_and_source(api: Api) -> None:
-    with session(api) as source:
+    with new(api, "session") as source:
         source.write("file", CONTENT)
         with kept(taken(source)) as snapshot, _cloned(snapshot, "session") as clone:
             source.do("delete")
@@ -105,7 +105,7 @@ def _cloned(snapshot: Thing, kind: str) -> Iterator[Thing]:
 @pytest.mark.operations("getSnapshot")
 def test_a_snapshot_keeps_the_name_that_it_is_given(api: Api, kind: str) -> None:
     name = new_name()
-    with MAKERS[kind](api) as source, kept(taken(source, name=name, hot=True)) as snapshot:
+    with new(api, kind) as source, kept(taken(source, name=name, hot=True)) as snapshot:
         assert snapshot.document["name"] == name
         assert snapshot.read()["name"] == name
         assert snapshot.read()["source_type"] == kind
@@ -113,14 +113,14 @@ def test_a_snapshot_keeps_the_name_that_it_is_given(api: Api, kind: str) -> None
 
 @each(LIVE, "snapshot")
 def test_a_snapshot_without_a_name_is_given_one(api: Api, kind: str) -> None:
-    with MAKERS[kind](api) as source, kept(taken(source)) as snapshot:
+    with new(api, kind) as source, kept(taken(source)) as snapshot:
         assert snapshot.document["name"]
 
 
 @pytest.mark.operations("createSnapshot")
 @pytest.mark.parametrize("kind", LIVE)
 def test_a_snapshot_can_be_asked_for_by_its_source(api: Api, kind: str) -> None:
-    with MAKERS[kind](api) as source:
+    with new(api, kind) as source:
         body = {"source_type": kind, "source_id": source.id, "name": new_name()}
         with kept(of(api, "snapshot", api.call("createSnapshot", json=body))) as snapshot:
             document = snapshot.read()
