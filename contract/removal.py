@@ -69,7 +69,8 @@ def remove_all(ledger: Ledger, wire: Wire) -> dict[str, str]:
         try:
             reason = silent or remover.remove(made)
         except NoAnswer as error:
-            reason = silent = str(error)  # who does not answer is not asked again
+            # Who does not answer is not asked again.
+            reason, silent = str(error), "not tried, as the one before was not answered"
         if reason is None:
             ledger.write(gone=made.id)
         else:

@@ -247,7 +247,7 @@ def _again(args: argparse.Namespace, failure: Failure, target: Target) -> int:
     if not failure.test:
         raise CouldNotRun("the report does not say which check failed")
     found = list(_check_again(args, failure.test, failure.seed))
-    for outcome, message in found:
+    for outcome, message in dict.fromkeys(found):  # once for each operation that it is about
         print(clean.text(f"  {failure.test}: {outcome} {message}".rstrip()))
     return _status(found)
 

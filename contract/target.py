@@ -258,8 +258,16 @@ def _account(where: str, role: str, table: Mapping[str, Any]) -> Credentials:
     _refuse_unknown(where, table, _ACCOUNT_FIELDS)
     secret = table.get("secret_key") or os.environ.get(table.get("secret_env", ""), "")
     if not table.get("public_key") or not secret:
-        raise TargetError(f"{where}: public_key and secret_key (or secret_env, set) are needed")
+        raise TargetError(f"{where}: {_lacking(table)}")
     return Credentials(table["public_key"], secret)
+
+
+def _lacking(table: Mapping[str, Any]) -> str:
+    name = table.get("secret_env", "")
+    # A secret that stands there by mistake is no identifier, and is not repeated.
+    if table.get("public_key") and name.isidentifier():
+        return f"the environment variable {name} (secret_env) is not set"
+    return "public_key and secret_key (or secret_env) are needed"
 
 
 def _refuse_unknown(where: str, table: Mapping[str, Any], known: frozenset[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from contract.outcomes import Outcome
 from contract.report import reproduction
 from contract.report.header import Header
-from contract.report.matrix import Matrix, Standing, Verdict
+from contract.report.matrix import Matrix, Row, Standing, Verdict
 from contract.report.printable import printable
 
 __all__ = ["summary"]
@@ -28,8 +28,16 @@ def _lines(header: Header, matrix: Matrix, verdict: Verdict, report: Path | None
         yield f"  and {len(verdict.reasons) - _SHOWN} more"
     counts = matrix.counts
     yield "checks: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
-    if header.whole:  # else most operations were not asked for
-        yield from _operations(matrix)
+    rows = _asked_for(header, matrix)
+    standings = {name: row.standing for name, row in rows.items()}
+    found = list(standings.values())
+    told = ", ".join(f"{found.count(it)} {it}" for it in Standing if it in found)
+    yield f"operations: {len(rows)}{'' if header.whole else ' asked for'}: {told}"
+    for standing in _LOUD:
+        names = [name for name, own in standings.items() if own is standing]
+        if names:
+            more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+            yield f"  {standing}: {', '.join(names[:_NAMES])}{more}"
     waiting = matrix.deviations.not_judged(matrix.judged)
     if waiting:
         yield f"deviations not judged: {', '.join(it.id for it in waiting)}"
@@ -38,14 +46,9 @@ def _lines(header: Header, matrix: Matrix, verdict: Verdict, report: Path | None
     yield f"The contract is {verdict.word}{part} ({header.seconds:.1f} s)"
 
 
-def _operations(matrix: Matrix) -> Iterator[str]:
-    told = ", ".join(f"{count} {it}" for it, count in matrix.standings.items() if count)
-    yield f"operations: {len(matrix.rows)}: {told}"
-    for standing in _LOUD:
-        names = [name for name, row in matrix.rows.items() if row.standing is standing]
-        if names:
-            more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-            yield f"  {standing}: {', '.join(names[:_NAMES])}{more}"
+def _asked_for(header: Header, matrix: Matrix) -> dict[str, Row]:
+    """In a part of a run, silence about the rest says nothing."""
+    return {name: row for name, row in matrix.rows.items() if header.whole or row.cells or row.seen}
 
 
 def _leads_on(header: Header, matrix: Matrix, report: Path | None) -> Iterator[str]:

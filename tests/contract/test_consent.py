@@ -90,3 +90,21 @@ def test_a_control_surface_is_never_at_the_cloud(tmp_path: Path) -> None:
 def test_what_is_no_url_of_a_server_is_said(url: str) -> None:
     with pytest.raises(TargetError):
         admitted(None, url, None, {})
+
+
+def test_a_secret_that_the_environment_lacks_is_told_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STAGING_SECRET_KEY", raising=False)
+    file = tmp_path / "targets.toml"
+    file.write_text(
+        '[targets.staging]\nurl = "http://127.0.0.1:1"\n'
+        '[targets.staging.accounts.main]\npublic_key = "unsb-pk-team-0000-0000-0001"\n'
+        'secret_env = "STAGING_SECRET_KEY"\n'
+    )
+    with pytest.raises(TargetError, match=r"variable STAGING_SECRET_KEY .* is not set"):
+        admitted("staging", None, file)
+    file.write_text(file.read_text().replace("STAGING_SECRET_KEY", "unsb-sk-aaaaa-bbbbb"))
+    with pytest.raises(TargetError) as told:
+        admitted("staging", None, file)
+    assert "aaaaa" not in str(told.value)

@@ -13,7 +13,15 @@ import pytest
 
 from contract.deviations import Deviations
 from contract.report.as_json import SCHEMA
-from tests.contract.reports import answers, every_success, matrix_of, result, written
+from contract.report.terminal import summary
+from tests.contract.reports import (
+    answers,
+    every_success,
+    header_of,
+    matrix_of,
+    result,
+    written,
+)
 
 HOSTILE = "<script>alert(1)</script>\x1b[2J\u202e]]>&amp;\0\"'\nimport os; os.abort()"
 
@@ -161,3 +169,12 @@ def test_the_badge_is_green_for_all_of_the_contract_alone(tmp_path: Path) -> Non
     less = [it for it in every_success() if it["operation"] != "getJob"]
     assert colour(*less, answers("getJob", 501)) == "yellow"
     assert colour(*less) == "red"
+
+
+def test_a_part_of_a_run_counts_the_operations_that_it_asked_for() -> None:
+    matrix = matrix_of(answers("getJob", 200), result("getJob", "passed"))
+    verdict = matrix.verdict(whole=False)
+    text = summary(header_of(whole=False), matrix, verdict, None)
+    assert "operations: 1 asked for: 1 proven" in text
+    assert "no success seen" not in text
+    assert "no success seen" in summary(header_of(), matrix, verdict, None)
