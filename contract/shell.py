@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.http11 import Response as Handshake
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
@@ -17,6 +17,7 @@ from contract.api import Api
 from contract.exchange import Exchange, Request, Response
 from contract.messages import SHOWN, document
 from contract.outcomes import ContractBroken
+from contract.redirects import NotUpgraded, OneHandshake
 from contract.spec import Spec
 from contract.wire import NoAnswer, Wire
 
@@ -168,7 +169,7 @@ def _dialled(
         try:
             connection = stack.enter_context(_connect(wire, request, protocols))
             said = connection.response
-        except InvalidStatus as error:
+        except NotUpgraded as error:
             said = error.response
         except (InvalidHandshake, OSError, TimeoutError) as error:
             raise NoAnswer(request, error) from error
@@ -188,6 +189,7 @@ def _connect(wire: Wire, request: Request, protocols: Sequence[str]) -> ClientCo
         max_size=_LARGEST_FRAME,
         user_agent_header=None,
         proxy=None,
+        create_connection=OneHandshake,
     )
 
 

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import websockets
-from websockets.asyncio.client import connect
 
 from contract.mutants.traffic import Answer, Call, Mutator, Pairs, Proceed, replaced
 from contract.proxy.forward import sent_request
+from contract.redirects import ConnectOnce
 from contract.spec import Spec
 from contract.target import Target
 
@@ -139,7 +139,7 @@ class Proxy:
             if name.lower() not in (*_HOP_BY_HOP, "host") and not name.startswith(HANDSHAKE)
         ]
         try:
-            socket = await connect(
+            socket = await ConnectOnce(
                 f"ws://{self._host}{call.target}",
                 additional_headers=headers,
                 subprotocols=[websockets.Subprotocol(it.strip()) for it in protocols.split(",")]

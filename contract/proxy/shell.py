@@ -7,11 +7,12 @@ import anyio
 from starlette.responses import Response as Answer
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from contract.exchange import Response
 from contract.proxy.forward import Tell, kept_headers, sent_request
+from contract.redirects import ConnectOnce
 
 __all__ = ["Shell"]
 
@@ -56,7 +57,7 @@ class Shell:
 
     async def _connected(self, scope: Scope, target: str) -> ClientConnection:
         """The same handshake at the target, with nothing of our own put in the messages' way."""
-        return await connect(
+        return await ConnectOnce(
             self._url + target,
             additional_headers=[
                 (name.decode("latin-1"), value.decode("latin-1"))

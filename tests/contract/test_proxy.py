@@ -22,10 +22,13 @@ from websockets.http11 import Response as Refusal
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
+from contract.campaign import opened
 from contract.proxy.findings import LINE
 from contract.proxy.report import page
+from contract.shell import handshake, refused
 from contract.signing import signed_headers
-from contract.target import EMULATOR, MAIN
+from contract.target import EMULATOR, MAIN, resolve
+from contract.wire import BrokenAnswer
 from tests.contract.proxying import SECONDS, proxying, upstream
 from tests.server import Server, running, settings
 
@@ -118,6 +121,10 @@ def shell_server() -> Iterator[int]:
                 connection.send(message)
 
     def refuse(connection: ServerConnection, request: Handshake) -> Refusal | None:
+        if "elsewhere" in request.path:
+            leads_back = connection.respond(307, "")
+            leads_back.headers["Location"] = "/sessions/x/shell"
+            return leads_back
         if "refuse" not in request.path:
             return None
         refusal = connection.respond(401, '{"error":"no"}')
@@ -153,11 +160,23 @@ def test_a_shell_passes_through_both_ways() -> None:
             with pytest.raises(ConnectionClosed):
                 shell.recv(SECONDS)
             assert (shell.close_code, shell.close_reason) == (4001, "enough")
-        with pytest.raises(InvalidStatus) as refused:
+        with pytest.raises(InvalidStatus) as error:
             connect(f"ws://127.0.0.1:{proxy.port}/sessions/refuse/shell", proxy=None)
-        assert refused.value.response.status_code == 401
-        assert refused.value.response.headers["X-Why"] == "because"
-        assert refused.value.response.body == b'{"error":"no"}'
+        assert error.value.response.status_code == 401
+        assert error.value.response.headers["X-Why"] == "because"
+        assert error.value.response.body == b'{"error":"no"}'
+
+
+def test_a_shell_that_leads_elsewhere_is_not_followed() -> None:
+    with shell_server() as port, proxying(f"http://127.0.0.1:{port}") as proxy:
+        with closing(socket.create_connection(("127.0.0.1", proxy.port))) as client:
+            client.settimeout(SECONDS)
+            head = b"GET /sessions/elsewhere/shell HTTP/1.1\r\nHost: localhost\r\n" + UPGRADE
+            client.sendall(head + b"\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 307 ")
+        target = resolve(None, f"http://127.0.0.1:{port}")
+        with opened(target) as campaign, pytest.raises(BrokenAnswer, match="answered 307"):
+            refused(campaign.api, handshake(campaign.api, "elsewhere"))
 
 
 UPGRADE = (
