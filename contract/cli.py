@@ -3,8 +3,11 @@
 import argparse
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Protocol, cast
+
+from contract.redact import Redactor
 
 __all__ = ["COMMANDS", "main", "parser"]
 
@@ -59,7 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return COULD_NOT_RUN
     args = known.parse_args(argv)
-    status: int = args.main(args)
+    try:
+        status: int = args.main(args)
+    except OSError as error:
+        print(f"unsandbox-contract: could not run: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+    except Exception:  # noqa: BLE001 - the interpreter's exit status would say: not kept
+        print(Redactor().text(traceback.format_exc()), file=sys.stderr)
+        print("unsandbox-contract: could not run: a fault of its own", file=sys.stderr)
+        return COULD_NOT_RUN
     return status
 
 

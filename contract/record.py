@@ -12,6 +12,7 @@ from contract.campaign import Campaign, opened
 from contract.consent import admitted
 from contract.golden import FOLDER, Recording, RecordingError, write
 from contract.normal import Normal
+from contract.printable import printable
 from contract.reins import Reins
 from contract.sequence import Step, Walk, steps
 from contract.spec import SpecError
@@ -63,7 +64,7 @@ def recorded(campaign: Campaign, path: Sequence[Step]) -> Iterator[Recording]:
     for place, step in enumerate(path):
         taken = walk.take(step)
         if taken.response is None:
-            print(f"{step.name} was not recorded: {taken.why}")
+            print(printable(f"{step.name} was not recorded: {taken.why}"))
             continue
         operation = campaign.spec.operations[step.operation]
         answer = normal.answer(operation, taken.response, head=step.head)

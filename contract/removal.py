@@ -7,6 +7,7 @@ from contract.creation import Made
 from contract.exchange import Response
 from contract.ledger import Ledger
 from contract.outcomes import ContractBroken, NotRun, Unsupported
+from contract.printable import printable
 from contract.wire import NoAnswer, Wire
 
 __all__ = ["remove_all", "settle"]
@@ -88,7 +89,8 @@ def settle(ledgers: Iterable[Ledger], wire: Wire) -> int:
             print(f"removed {name}, which a run had left behind ({found[name].remove})")
         for name, reason in left.items():
             made = found[name]
-            print(f"STILL THERE: {name} ({made.remove} as the account {made.account}): {reason}")
+            told = f"{name} ({made.remove} as the account {made.account}): {reason}"
+            print(f"STILL THERE: {printable(told)}")
         for number, operation in list(ledger.book.unanswered.items()):
             print(f"{operation} was sent without an answer: what it may have created is not known")
             ledger.write(answered=number)

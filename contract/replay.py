@@ -22,9 +22,10 @@ from contract.campaign import Campaign, opened, redactor
 from contract.exchange import Request, Response
 from contract.outcomes import ContractBroken, NotRun, Outcome, Unsupported
 from contract.preflight import BROKEN, COULD_NOT_RUN, KEPT, CouldNotRun, reachable
+from contract.printable import printable
 from contract.redact import HIDDEN, HIDDEN_HEADERS, ONE_TIME_CODE, WRONG_CODE
 from contract.reins import Reins
-from contract.shards import pytest_command
+from contract.shards import FAMILIES, pytest_command
 from contract.signing import signed_headers
 from contract.spec import SpecError
 from contract.state import caching
@@ -67,11 +68,20 @@ class Failure:
             document = json.loads(file.read_text(encoding="utf-8"))
             if document["format"] != FORMAT:
                 raise CouldNotRun(f"{file} has the format {document['format']}, not {FORMAT}")
-            return cls(**{name: document[name] for name in cls.__slots__})
+            found = cls(**{name: document[name] for name in cls.__slots__})
         except OSError as error:
             raise CouldNotRun(f"cannot read {file}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError) as error:
             raise CouldNotRun(f"{file} is no failure of a report: {error!r}") from None
+        if found.test and not _is_of_the_suite(found.test):
+            raise CouldNotRun(f"{file} names a check that the suite does not have")
+        return found
+
+
+def _is_of_the_suite(test: str) -> bool:
+    """Whether a pytest id is one of this suite: a report of somebody else names what is run."""
+    file = (FAMILIES / test.partition("::")[0]).resolve()
+    return file.is_file() and file.is_relative_to(FAMILIES.resolve())
 
 
 class Replay:
@@ -222,10 +232,10 @@ def main(args: argparse.Namespace) -> int:
         failure = Failure.read(args.failure)
         _as_in_the_run(args, failure)
         target = reachable(args)
-        print(f"{failure.title}\n  {failure.message}\nnow, at {target.url}:")
+        print(printable(f"{failure.title}\n  {failure.message}\nnow, at {target.url}:"))
         return _again(args, failure, target)
     except (CouldNotRun, TargetError, SpecError, NotRun) as error:
-        print(f"unsandbox-contract: could not run: {error}", file=sys.stderr)
+        print(printable(f"unsandbox-contract: could not run: {error}"), file=sys.stderr)
         return COULD_NOT_RUN
 
 
@@ -240,7 +250,7 @@ def _again(args: argparse.Namespace, failure: Failure, target: Target) -> int:
     if failure.requests:
         broken = _requests_again(args, failure, target)
         for line in broken:
-            print(clean.text(f"  {line}"))
+            print(printable(clean.text(f"  {line}")))
         if broken or not failure.test:
             return BROKEN if broken else KEPT
         print("  the requests are answered as the contract says")
@@ -248,7 +258,7 @@ def _again(args: argparse.Namespace, failure: Failure, target: Target) -> int:
         raise CouldNotRun("the report does not say which check failed")
     found = list(_check_again(args, failure.test, failure.seed))
     for outcome, message in found:
-        print(clean.text(f"  {failure.test}: {outcome} {message}".rstrip()))
+        print(printable(clean.text(f"  {failure.test}: {outcome} {message}".rstrip())))
     return _status(found)
 
 
@@ -261,7 +271,8 @@ def _requests_again(args: argparse.Namespace, failure: Failure, target: Target) 
         for step, recorded in zip(steps(failure.trail), failure.trail, strict=True):
             answer = replay.send(**step)
             status = answer.status if answer else "no answer"
-            print(f"  {step['method']} {step['target']}: {status} (then {recorded['status']})")
+            told = f"{step['method']} {step['target']}: {status} (then {recorded['status']})"
+            print(f"  {printable(told)}")
         return replay.broken
 
 

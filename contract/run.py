@@ -26,6 +26,7 @@ from contract.preflight import (
     CouldNotRun,
     introduced,
 )
+from contract.printable import printable
 from contract.profiles import chosen
 from contract.reins import Reins, bare_wire
 from contract.removal import settle
@@ -88,7 +89,7 @@ def main(args: argparse.Namespace) -> int:
                 return _rehearse(args, spec, names, folder)
             return _run(args, spec, names, folder)
     except (CouldNotRun, DeviationError, SpecError, TargetError) as error:
-        print(f"unsandbox-contract: could not run: {error}", file=sys.stderr)
+        print(printable(f"unsandbox-contract: could not run: {error}"), file=sys.stderr)
         return COULD_NOT_RUN
     except KeyboardInterrupt:
         print("unsandbox-contract: interrupted", file=sys.stderr)

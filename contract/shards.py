@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from contract import options
+from contract import evidence, options
+from contract.outcomes import Outcome
+from contract.printable import printable
 from contract.progress import Progress
 from contract.redact import Redactor
 from contract.state import caching
@@ -30,8 +32,8 @@ METER = "meter.json"
 """The file beside the events in which the families of a run count what they use up."""
 
 _POLL_SECONDS = 0.2
-_ENDED = (0, 1, 5)
-"""pytest's exit statuses for: all passed, some failed, none fit."""
+_PASSED, _FAILED, _NONE_FIT = 0, 1, 5
+"""The exit statuses of a pytest that came to its end."""
 
 
 def families() -> list[str]:
@@ -123,6 +125,20 @@ class Shard:
             self._listener.join()
         return self.output.read_text(encoding="utf-8")
 
+    def ended(self, status: int) -> bool:
+        """Whether pytest came to its end, and what it wrote down is what it says by its status.
+
+        A failure before there is evidence, or after, would otherwise be no failure at all.
+        """
+        if not self.events.exists():
+            return status in (_PASSED, _NONE_FIT)
+        whole = failed = False
+        for event in evidence.read([self.events]):
+            whole = whole or event["event"] == "end"
+            failed = failed or event.get("outcome") == Outcome.FAILED
+        told = {_PASSED, _NONE_FIT, *([_FAILED] if failed else ())}
+        return whole and status in told
+
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
         """Keep what pytest says, clean before it reaches the disk."""
         with process, self.output.open("w", encoding="utf-8") as output:
@@ -150,8 +166,8 @@ def in_parallel(shards: Sequence[Shard], jobs: int) -> Iterator[str]:
                 said = shard.said()
                 progress.erase()
                 print(f"  {family:<16} {time.monotonic() - began:5.1f} s")
-                if process.returncode not in _ENDED:
-                    print(said[-3000:])
+                if not shard.ended(process.returncode):
+                    print(printable(said[-3000:]))
                     yield family
             progress.show({name: it[0].events for name, it in running.items()}, len(waiting))
             time.sleep(_POLL_SECONDS)

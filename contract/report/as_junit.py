@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from contract.outcomes import Outcome
+from contract.printable import printable
 from contract.report import reproduction
 from contract.report.header import Header
 from contract.report.matrix import LOOSE, Cell, Matrix, Standing, Verdict
-from contract.report.printable import printable
 
 __all__ = ["NAME", "write"]
 

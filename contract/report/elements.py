@@ -2,7 +2,7 @@
 
 import xml.etree.ElementTree as ET
 
-from contract.report.printable import printable
+from contract.printable import printable
 
 __all__ = ["Child", "element", "rendered"]
 

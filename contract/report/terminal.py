@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from contract.outcomes import Outcome
+from contract.printable import printable
 from contract.report import reproduction
 from contract.report.header import Header
 from contract.report.matrix import Matrix, Standing, Verdict
-from contract.report.printable import printable
 
 __all__ = ["summary"]
 

@@ -18,6 +18,7 @@ from contract.mutants.mutators import on_response, status
 from contract.mutants.table import MUTANTS
 from contract.mutants.traffic import Answer, Build, Call, replaced
 from contract.outcomes import ContractBroken
+from contract.replay import Failure
 from contract.report import write
 from contract.report.matrix import Matrix
 from contract.target import resolve
@@ -159,3 +160,16 @@ def test_a_file_that_is_no_failure_is_refused(
         assert replay(file, server.api) == 2
         assert "x.json" in capsys.readouterr().err
     assert replay(tmp_path / "none.json", server.api) == 2
+
+
+@pytest.mark.parametrize("outside", ["/etc/hostname", "../cli.py::test_x", "{folder}/test_evil.py"])
+def test_a_report_of_somebody_else_runs_no_other_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], outside: str
+) -> None:
+    (tmp_path / "test_evil.py").write_text("def test_evil() -> None: ...")
+    members = dict.fromkeys(Failure.__slots__, "") | {"trail": [], "requests": False}
+    file = tmp_path / "x.json"
+    document = {**members, "format": 1, "test": outside.format(folder=tmp_path)}
+    file.write_text(json.dumps(document))
+    assert replay(file, "http://127.0.0.1:1") == 2
+    assert "a check that the suite does not have" in capsys.readouterr().err

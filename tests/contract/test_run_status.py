@@ -1,5 +1,6 @@
 """What `unsandbox-contract run` says that cannot run, is interrupted, or is out of budget."""
 
+import argparse
 import json
 import os
 import signal
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from contract.cli import main
+from contract.cli import main, parser
+from contract.redact import Redactor
+from contract.shards import Shard, in_parallel
 from tests.contract.standin import running
 
 ONE_CHECK = ["--family", "limits", "--only", "answers_tell_what_is_left"]
@@ -69,6 +72,48 @@ def test_a_key_that_a_healthy_server_refuses_is_one_message(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "refuses the key unsb-pk-none-none-none-none" in said
+    assert "guess" not in said
+
+
+def test_a_family_that_fails_without_evidence_did_not_come_to_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = parser().parse_args(["run", "--target", "nobody", "--only", "every_answer"])
+    shard = Shard(args, "limits", 1, tmp_path, Redactor())
+    assert list(in_parallel([shard], 1)) == ["limits"]
+    assert "there is no target nobody" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "ended"),
+    [
+        (["result failed", "end"], 1, True),
+        (["result passed", "end"], 0, True),
+        (["result passed", "end"], 1, False),
+        (["result failed"], 1, False),
+        (["result passed"], 0, False),
+        (["result failed", "end"], 3, False),
+    ],
+)
+def test_a_family_has_ended_when_its_evidence_says_what_its_status_does(
+    tmp_path: Path, events: list[str], status: int, ended: bool
+) -> None:
+    shard = Shard(argparse.Namespace(), "limits", 1, tmp_path, Redactor())
+    told = [dict(zip(("event", "outcome"), it.split(), strict=False)) for it in events]
+    shard.events.write_text("".join(json.dumps(it) + "\n" for it in told))
+    assert shard.ended(status) is ended
+
+
+def test_a_fault_of_the_suite_is_not_one_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("unsb-sk-guess-guess-guess-guess")
+
+    monkeypatch.setattr("contract.run.Spec", broken)
+    assert main(["run"]) == 2
+    said = capsys.readouterr().err
+    assert "a fault of its own" in said
     assert "guess" not in said
 
 
