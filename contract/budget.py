@@ -11,6 +11,7 @@ from contract.usage import vcpu_minutes
 __all__ = ["Budget"]
 
 REQUESTS, SPENT = "requests", "spent"
+REFUSED = {*range(400, 500), 501}
 
 
 class Budget:
@@ -41,8 +42,11 @@ class Budget:
                 numbers[name] = numbers.get(name, 0.0) + amount
 
     def after(self, exchange: Exchange) -> None:
-        """Give back what a refused request cannot have cost; it was sent all the same."""
-        if exchange.response.status < 400:
+        """Give back what a refused request cannot have cost; it was sent all the same.
+
+        A server that failed may have done what it was asked for before.
+        """
+        if exchange.response.status not in REFUSED:
             return
         with self._meter.turn() as numbers:
             for name, amount, _, _ in self._charges(exchange.request):

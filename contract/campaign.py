@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contract.api import Api
@@ -62,6 +62,9 @@ def opened(
         TargetError: there is no place for the ledger.
     """
     allowed = chosen(profile, real=target.real)
+    if target.real:
+        # Whatever was asked for: what a real service does with a malformed request may cost.
+        allowed = replace(allowed, probes=False)
     contract = loaded(spec or SPEC)
     log = Evidence(evidence, redactor(target))
     with (

@@ -20,6 +20,47 @@ def header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
     return next((value for key, value in headers if key.lower() == name.lower()), None)
 
 
+DEEPEST = 100
+"""What is nested more deeply is taken for an attack on whoever reads it."""
+
+
+def parsed(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """JSON in UTF-8.
+
+    Raises:
+        ValueError: it is none, or is nested more deeply than DEEPEST.
+    """
+    try:
+        found = json.loads(body.decode("utf-8"), parse_constant=_refused)
+    except RecursionError:
+        found = None
+        depth = DEEPEST + 1
+    else:
+        if b"\\u" in body:
+            json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        depth = _depth(found) if body.count(b"[") + body.count(b"{") > DEEPEST else 0
+    if depth > DEEPEST:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    return found
+
+
+def _refused(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _depth(value: object) -> int:
+    depth, level = 0, [value]
+    while level:
+        level = [
+            member
+            for it in level
+            if isinstance(it, dict | list)
+            for member in (it.values() if isinstance(it, dict) else it)
+        ]
+        depth += 1
+    return depth
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is sent: `target` is path and query, percent-encoded, exactly as on the wire.
@@ -62,8 +103,8 @@ class Response:
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - any JSON
-        """The body, parsed; raises ValueError when it is no JSON in UTF-8."""
-        return json.loads(self.body)
+        """The body, parsed; raises ValueError when it is no JSON in UTF-8, or nested too deeply."""
+        return parsed(self.body)
 
 
 @dataclass(frozen=True, slots=True)

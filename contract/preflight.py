@@ -65,7 +65,8 @@ def reachable(args: argparse.Namespace) -> Target:
 def preflight(target: Target) -> None:
     """Raises CouldNotRun when nothing answers; what is answered is for the checks to judge."""
     try:
-        httpx.get(f"{target.url}/health", timeout=_SECONDS, trust_env=False)
+        with httpx.stream("GET", f"{target.url}/health", timeout=_SECONDS, trust_env=False):
+            pass  # its body may have no end
     except httpx.HTTPError as error:
         raise CouldNotRun(f"nothing answers at {target.url}: {error}") from None
 
@@ -82,12 +83,8 @@ def introduced(campaign: Campaign) -> Key:
             f"there is no key for {target.url}: set UNSANDBOX_PUBLIC_KEY and UNSANDBOX_SECRET_KEY"
         )
     try:
-        campaign.api.call("getHealth")
+        _healthy(campaign)
         answer = campaign.api.call("getKeySelf", expect={200, *_REFUSED})
-    except NoAnswer as error:
-        if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
-            raise CouldNotRun(f"nothing answers at {target.url}: {error.__cause__}") from None
-        return Key()
     except (ContractBroken, Unsupported, Limited):
         return Key()
     if answer.status in _REFUSED:
@@ -96,6 +93,16 @@ def introduced(campaign: Campaign) -> Key:
             f"{target.accounts[MAIN].public_key}: {answer.text[:200]}"
         )
     return _key(answer)
+
+
+def _healthy(campaign: Campaign) -> None:
+    try:
+        campaign.api.call("getHealth")
+    except NoAnswer as error:
+        if isinstance(error.__cause__, httpx.ConnectError | httpx.TimeoutException):
+            told = f"nothing answers at {campaign.target.url}: {error.__cause__!r}"
+            raise CouldNotRun(told) from None
+        raise
 
 
 def _key(answer: Response) -> Key:

@@ -129,7 +129,11 @@ class Replay:
             _renamed(body.decode("latin-1"), ids).encode("latin-1"),
         )
         kept = [(name, _renamed(self._code(name, value), ids)) for name, value in _kept(headers)]
-        found = self._campaign.spec.operations.get(operation)
+        spec = self._campaign.spec
+        found = spec.operations.get(operation)
+        if self._campaign.target.real:
+            # Gates decide by the operation: what a file calls another must not get past them.
+            found = spec.match(method, target) or found
         signed = self._signed(account, method, target, body)
         request = Request(method, target, (*kept, *signed.items()), body, found, account, probe)
         answer = self._answer(request)

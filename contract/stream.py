@@ -12,7 +12,7 @@ from contract.exchange import EVENT_STREAM, Exchange, Request, Response
 from contract.messages import SHOWN, document
 from contract.outcomes import ContractBroken
 from contract.spec import Spec
-from contract.wire import NoAnswer, Wire
+from contract.wire import NoAnswer, Wire, read_of
 
 __all__ = ["KEEPALIVE", "LogStream", "events", "followed"]
 
@@ -100,7 +100,7 @@ def followed(wire: Wire, request: Request) -> Iterator[LogStream | Response]:
         ContractBroken: the head of the answer breaks the contract, or none came.
     """
     wire.admit(request)
-    at = wire.now()
+    at, began = wire.now(), time.monotonic()
     url = httpx.URL(wire.target.url).copy_with(raw_path=request.target.encode("latin-1"))
     timeout = httpx.Timeout(OPEN_SECONDS, read=SILENCE_SECONDS)
     with httpx.Client(timeout=timeout, trust_env=False) as client:
@@ -110,7 +110,8 @@ def followed(wire: Wire, request: Request) -> Iterator[LogStream | Response]:
             headers = tuple(answer.headers.multi_items())
             streams = answer.headers.get("Content-Type", "").startswith(EVENT_STREAM)
             # A success that is no stream of events is told by its media type; it may have no end.
-            body = b"" if streams or answer.is_success else answer.read()
+            told = not streams and not answer.is_success
+            body = read_of(request, answer, began) if told else b""
         except httpx.HTTPError as error:
             raise NoAnswer(request, error) from error
         try:

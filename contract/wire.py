@@ -17,11 +17,16 @@ from contract.spec import Spec
 from contract.target import Target
 from contract.trail import Trail, recorded
 
-__all__ = ["BrokenAnswer", "Gate", "NoAnswer", "Wire"]
+__all__ = ["BrokenAnswer", "Gate", "NoAnswer", "Wire", "read_of"]
 
 TIMEOUT_SECONDS = 120
 LONGEST_SECONDS = 600
 """How long an answer may take in all, however steadily it comes."""
+
+PATIENT, GIVEN_UP = 2, 10
+"""After so many requests in a row without an answer, one is waited for IMPATIENT_SECONDS, and no
+more are sent: a server that hangs must not hold a run for as long as it has checks."""
+IMPATIENT_SECONDS = 5
 
 LARGEST_BODY = 128 * 2**20
 """The most that is read of an answer, in bytes: a server must not fill this machine's memory."""
@@ -81,9 +86,8 @@ class Wire:
         self._evidence = evidence
         self._gates = gates
         self._one_by_one = threading.RLock()
-        self._http = httpx.Client(
-            base_url=target.url, timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
-        )
+        self._unanswered = 0
+        self._http = httpx.Client(base_url=target.url, follow_redirects=False, trust_env=False)
 
     def close(self) -> None:
         self._http.close()
@@ -104,27 +108,28 @@ class Wire:
         return self._sent(request)
 
     def _sent(self, request: Request) -> Response:
+        if self._unanswered >= GIVEN_UP:
+            raise NoAnswer(request, f"{GIVEN_UP} before it had none in time, and it was not sent")
         self.admit(request)
         at = self.now()
         try:
             response = self._answer(request)
+        except httpx.TimeoutException as error:
+            self._unanswered += 1
+            raise NoAnswer(request, repr(error)) from error
         except httpx.HTTPError as error:
             raise NoAnswer(request, repr(error)) from error
         self.keep(Exchange(request, response, at))
         return response
 
     def _answer(self, request: Request) -> Response:
-        began, body = time.monotonic(), bytearray()
+        began = time.monotonic()
         answer = self._http.send(self._prepared(request), stream=True)
         with closing(answer):
-            for chunk in answer.iter_bytes():
-                body += chunk
-                if len(body) > LARGEST_BODY:
-                    raise NoAnswer(request, f"more than {LARGEST_BODY} bytes came")
-                if time.monotonic() - began > LONGEST_SECONDS:
-                    raise NoAnswer(request, f"it did not end within {LONGEST_SECONDS} s")
+            body = read_of(request, answer, began)
+        self._unanswered = 0
         headers = tuple(answer.headers.multi_items())
-        return Response(answer.status_code, headers, bytes(body), time.monotonic() - began)
+        return Response(answer.status_code, headers, body, time.monotonic() - began)
 
     def keep(self, exchange: Exchange) -> None:
         """Judge an exchange that went another way, such as over another library's connection."""
@@ -162,5 +167,29 @@ class Wire:
             url,
             headers=[("Host", url.netloc.decode()), *request.headers],
             content=request.body,
-            extensions={"target": request.target.encode("latin-1")},
+            extensions={
+                "target": request.target.encode("latin-1"),
+                "timeout": httpx.Timeout(self._patience).as_dict(),
+            },
         )
+
+    @property
+    def _patience(self) -> float:
+        return TIMEOUT_SECONDS if self._unanswered < PATIENT else IMPATIENT_SECONDS
+
+
+def read_of(request: Request, answer: httpx.Response, began: float) -> bytes:
+    """The body of an answer to what was sent at `began` (monotonic).
+
+    Raises:
+        NoAnswer: it is too long, or takes too long.
+        httpx.HTTPError: it broke off.
+    """
+    body = bytearray()
+    for chunk in answer.iter_bytes():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise NoAnswer(request, f"more than {LARGEST_BODY} bytes came")
+        if time.monotonic() - began > LONGEST_SECONDS:
+            raise NoAnswer(request, f"it did not end within {LONGEST_SECONDS} s")
+    return bytes(body)

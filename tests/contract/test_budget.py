@@ -9,12 +9,14 @@ import pytest
 from contract.api import Api
 from contract.campaign import opened
 from contract.exchange import Request
-from contract.outcomes import Limited, OutOfBudget
+from contract.outcomes import ContractBroken, Limited, OutOfBudget
 from contract.profiles import PROFILES, Limits
 from contract.reins import Reins
+from contract.replay import Replay
 from contract.spec import Spec
 from contract.target import Target, resolve
 from contract.usage import USAGE, vcpu_minutes
+from tests.contract.hanging import hanging
 from tests.contract.standin import running
 
 SPEC = Spec()
@@ -99,6 +101,38 @@ def test_a_real_service_has_the_limits_of_its_profile(target: Target) -> None:
         execute(campaign.api)
         with pytest.raises(OutOfBudget, match="--max-creates"):
             execute(campaign.api)
+
+
+def test_a_real_service_gets_no_malformed_request_that_could_cost(target: Target) -> None:
+    real = replace(target, real=True)
+    with opened(real, profile="full", reins=Reins(rate=6e5)) as campaign:
+        campaign.api.call("getJob", {"id": "none"}, expect=404, probe=True)
+        with pytest.raises(Limited, match="no malformed requests"):
+            campaign.api.call("execute", json={}, probe=True)
+
+
+@pytest.mark.parametrize("operation", ["", "getHealth"])
+def test_a_replay_on_a_real_service_ends_nothing_under_another_name(
+    target: Target, operation: str
+) -> None:
+    real = replace(target, real=True)
+    with opened(real, profile="full", reins=Reins(rate=6e5)) as campaign:
+        replay = Replay(campaign, lambda _seconds: None)
+        with pytest.raises(Limited, match="what the run created"):
+            replay.send("DELETE", "/services/somebody", operation=operation, account="main")
+
+
+def test_a_server_that_fails_may_have_done_what_it_was_asked_for() -> None:
+    headers = b"HTTP/1.1 503 No\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    limits = Limits(creates=1)
+    with (
+        hanging(b"/", headers) as (url, _),
+        opened(resolve(None, url), reins=Reins(limits=limits)) as campaign,
+    ):
+        with pytest.raises(ContractBroken):
+            session(campaign.api)
+        with pytest.raises(OutOfBudget):
+            session(campaign.api)
 
 
 def test_the_free_tier_is_asked_for_nothing_that_it_lacks(target: Target) -> None:
