@@ -107,6 +107,7 @@ def _deviations(args: argparse.Namespace, target: Target, spec: Spec) -> Deviati
 def _run(args: argparse.Namespace, spec: Spec, names: Sequence[str], folder: Path) -> int:
     target = admitted(args.target, args.url, args.targets)
     known = _deviations(args, target, spec)
+    _known_operations(args, spec)
     seed = args.seed if args.seed is not None else secrets.randbelow(2**32)
     began, started = time.time(), time.monotonic()
     print(f"{target.name} at {target.url}, seed {seed}")
@@ -228,6 +229,14 @@ def _chosen(wanted: Sequence[str] | None) -> list[str]:
     if unknown:
         raise CouldNotRun(f"there is no family {min(unknown)}; there are: {', '.join(known)}")
     return [name for name in known if not wanted or name in wanted]
+
+
+def _known_operations(args: argparse.Namespace, spec: Spec) -> None:
+    """Raises CouldNotRun for a name that would leave out every check but those of no operation."""
+    asked = (name.strip() for name in (args.operations or "").split(","))
+    unknown = [name for name in asked if name and name not in spec.operations]
+    if unknown:
+        raise CouldNotRun(f"there is no operation {unknown[0]}; openapi.yaml names them")
 
 
 def _jobs(args: argparse.Namespace, target: Target) -> int:

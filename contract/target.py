@@ -21,6 +21,7 @@ __all__ = [
     "REAL_OPT_IN",
     "Target",
     "TargetError",
+    "control_surface",
     "is_cloud",
     "named",
     "resolve",
@@ -231,7 +232,7 @@ def _target(where: str, name: str, table: Mapping[str, Any]) -> Target:
             role: _account(f"{where}.accounts.{role}", role, account)
             for role, account in table.get("accounts", {}).items()
         },
-        admin=_admin(where, table.get("admin")),
+        admin=control_surface(where, table.get("admin")),
         sudo_code=table.get("sudo_code"),
         vcpu_minute_price=_price(where, table.get("vcpu_minute_price", 1.0)),
     )
@@ -243,8 +244,12 @@ def _price(where: str, value: object) -> float:
     return float(value)
 
 
-def _admin(where: str, url: object) -> str | None:
-    """An emulator's control surface, which a real service has none of."""
+def control_surface(where: str, url: object) -> str | None:
+    """The address of an emulator's control surface, which a real service has none of.
+
+    Raises:
+        TargetError: it is no address, or one of a real service.
+    """
     if url is None:
         return None
     if not isinstance(url, str) or is_cloud(_host(_checked_url(url))):

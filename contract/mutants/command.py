@@ -17,14 +17,18 @@ from contract.mutants.hunt import Hunt
 from contract.mutants.mutant import Kind, Mutant
 from contract.mutants.score import summary, write
 from contract.mutants.table import MUTANTS
-from contract.mutants.verdict import Verdict, is_good
+from contract.mutants.verdict import Fate, Verdict, is_good
 from contract.preflight import BROKEN, COULD_NOT_RUN, KEPT, CouldNotRun, preflight
+from contract.printable import printable
 from contract.redact import Redactor
 from contract.shards import families
 from contract.spec import SPEC, Spec, SpecError
-from contract.target import EMULATOR, Target, TargetError
+from contract.target import EMULATOR, Target, TargetError, control_surface
 
 HELP = "put faults in front of a server and tell whether the families notice"
+_SUMMARY = 100_000
+"""Characters of a summary, which has a line for each mutant that is not as it should be."""
+
 _OPTIONS = ("url", "target", "targets", "spec")
 
 
@@ -47,8 +51,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=[kind.value for kind in Kind],
         help="mutants of this class",
     )
-    parser.add_argument("--jobs", type=int, help="mutants at once; the number of cores, at most 4")
-    parser.add_argument("--seed", type=int, help="of generated cases")
+    parser.add_argument(
+        "--jobs", type=options.at_least_one, help="mutants at once; the number of cores, at most 4"
+    )
+    parser.add_argument("--seed", type=options.whole, help="of generated cases")
     parser.add_argument("--report", metavar="DIR", type=Path, help="where reports go")
     parser.add_argument("--list", action="store_true", help="print the table and end")
 
@@ -89,7 +95,7 @@ def _target(args: argparse.Namespace) -> Target:
     if target.real:
         raise CouldNotRun("faults are never put in front of a real service")
     if args.admin:
-        return replace(target, admin=args.admin)
+        return replace(target, admin=control_surface("the command line", args.admin))
     # The control surface of a built-in target is not that of the server at --url.
     return replace(target, admin=None) if args.url else target
 
@@ -107,15 +113,17 @@ def _run(args: argparse.Namespace, target: Target, spec: Spec, mutants: Sequence
         families(),
         seed,
         jobs,
-        lambda line: print(clean.text(line), flush=True),
+        lambda line: print(printable(clean.text(line)), flush=True),
         args.spec,
         whole=not (args.only or args.kind),
     )
     verdicts = [_redacted(it, clean) for it in hunt.run(mutants)]
     seconds = time.monotonic() - began
-    print(clean.text(summary(verdicts, hunt.controls, seconds)))
+    print(printable(clean.text(summary(verdicts, hunt.controls, seconds)), _SUMMARY))
     if args.report:
         write(args.report, verdicts, hunt.controls, target=target.name, seed=seed, seconds=seconds)
+    if all(it.fate is Fate.NOT_RUN for it in verdicts):
+        raise CouldNotRun("no mutant could be judged; the lines above say why")
     healthy = all(control.passed for control in hunt.controls)
     return KEPT if healthy and is_good(verdicts) else BROKEN
 

@@ -74,7 +74,7 @@ def main(args: argparse.Namespace) -> int:
         log.start()
         with _listener(args.port) as listener:
             asyncio.run(_run(args, target, judge, log, listener))
-    except (TargetError, SpecError, OSError) as error:
+    except (TargetError, SpecError, OSError, OverflowError) as error:
         print(f"unsandbox-contract: could not run: {error}", file=sys.stderr)
         return COULD_NOT_RUN
     if args.report:

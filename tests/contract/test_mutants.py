@@ -195,3 +195,19 @@ def test_a_fault_that_nobody_notices_is_told(target: Target) -> None:
 def test_faults_are_not_put_in_front_of_a_real_service(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["mutants", "--url", "https://api.unsandbox.com"]) == COULD_NOT_RUN
     assert "real" in capsys.readouterr().err
+
+
+def test_a_control_surface_of_the_real_service_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    admin = ["--admin", "https://api.unsandbox.com"]
+    assert cli.main(["mutants", "--url", "http://127.0.0.1:1", *admin]) == COULD_NOT_RUN
+    assert "admin is the address" in capsys.readouterr().err
+
+
+def test_mutants_of_which_none_can_be_judged_prove_nothing(
+    target: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some = ["--only", "shell-*"]
+    assert cli.main(["mutants", "--url", target.url, *some, "--jobs", "1"]) == COULD_NOT_RUN
+    assert "no mutant could be judged" in capsys.readouterr().err

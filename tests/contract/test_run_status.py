@@ -133,6 +133,7 @@ def closed_port() -> int:
         (["--targets=/nowhere", "--target=x"], "cannot read /nowhere"),
         (["--spec=/nowhere"], "cannot read /nowhere"),
         (["--family=nothing"], "there is no family nothing"),
+        (["--operations=getJob,getJbo"], "there is no operation getJbo"),
         (["--report=/dev/null/x"], "cannot write a report"),
     ],
 )
