@@ -112,7 +112,7 @@ def compared(left: Campaign, right: Campaign, path: Sequence[Step]) -> Compariso
 
 
 def _answer(normal: Normal, side: Campaign, taken: Taken) -> Any:  # noqa: ANN401 - any JSON
-    """Normalised even when the other side has none, so that references stay in step; no secret."""
+    """Normalised even when the other side has none, so that references stay in step."""
     if taken.response is None:
         return None
     operation = side.spec.operations[taken.step.operation]
