@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import options
-from contract.campaign import Campaign, opened
+from contract.campaign import Campaign, opened, redactor
 from contract.consent import admitted
 from contract.differences import Difference, differences
 from contract.normal import Normal
@@ -67,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
                 stack.enter_context(opened(target, profile=profile, spec=args.spec, reins=reins))
                 for target in targets
             ]
-        except SpecError as error:
+        except (SpecError, TargetError) as error:
             print(f"unsandbox-contract: could not run: {error}", file=sys.stderr)
             return COULD_NOT_RUN
         comparison = compared(sides[0], sides[1], steps())
@@ -116,7 +116,8 @@ def _answer(normal: Normal, side: Campaign, taken: Taken) -> Any:  # noqa: ANN40
     if taken.response is None:
         return None
     operation = side.spec.operations[taken.step.operation]
-    return normal.answer(operation, taken.response, head=taken.step.head)
+    answer = normal.answer(operation, taken.response, head=taken.step.head)
+    return redactor(side.target).value(answer)
 
 
 def _print(comparison: Comparison, only: str) -> None:

@@ -21,6 +21,9 @@ BODY_BYTES = 256 * 1024 * 1024
 COPY_BYTES = 16 * 1024 * 1024
 """So much of an answer is kept to be judged; all of it goes through."""
 
+_PIECE_BYTES = 64 * 1024
+"""So much of a packed answer is unpacked at once."""
+
 _HOP_BY_HOP = frozenset(
     (
         *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization"),
@@ -148,13 +151,18 @@ async def _body(request: Incoming) -> bytes:
 
 
 def _decoded(answer: httpx.Response, copy: _Copy, seconds: float) -> Response:
-    """The answer with its Content-Encoding undone."""
-    raw = bytes(copy.body)
+    """The answer with its Content-Encoding undone, up to COPY_BYTES: little may unpack to much."""
+    raw, body = bytes(copy.body), bytearray()
+    pieces = (raw[at : at + _PIECE_BYTES] for at in range(0, len(raw), _PIECE_BYTES))
     try:
-        body = httpx.Response(200, headers=answer.headers, content=raw).content
+        for chunk in httpx.Response(200, headers=answer.headers, content=pieces).iter_bytes():
+            copy.whole = copy.whole and len(body) + len(chunk) <= COPY_BYTES
+            body += chunk[: COPY_BYTES - len(body)]
+            if not copy.whole:
+                break
     except httpx.DecodingError:
-        copy.whole, body = False, raw
-    return Response(answer.status_code, _pairs(answer.headers.raw), body, seconds)
+        copy.whole, body = False, bytearray(raw)
+    return Response(answer.status_code, _pairs(answer.headers.raw), bytes(body), seconds)
 
 
 def _pairs(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -15,12 +15,15 @@ from contract.cli import main
 from contract.diff import Comparison, compared
 from contract.differences import differences
 from contract.exchange import Response
+from contract.mutants.mutators import on_response
+from contract.mutants.traffic import Answer, Call
 from contract.normal import Normal
 from contract.sequence import steps
 from contract.spec import Spec
-from contract.target import EMULATOR, resolve
+from contract.target import EMULATOR, MAIN, resolve
 from tests import server as emulator
 from tests.contract import standin
+from tests.contract.runs import faulty
 
 SPEC = Spec()
 JSON = (("Content-Type", "application/json"),)
@@ -170,3 +173,19 @@ def test_two_that_cannot_be_compared_are_no_success(capsys: pytest.CaptureFixtur
     assert main(["diff", "http://127.0.0.1:1", "http://127.0.0.1:1"]) == 2
     assert main(["diff", "real", "emulator"]) == 2
     assert "UNSANDBOX_CONTRACT_REAL" in capsys.readouterr().err
+
+
+def _echo(call: Call, answer: Answer) -> None:
+    if call.target == "/health":
+        answer.document = {"status": "ok", "key": EMULATOR.accounts[MAIN].secret_key}
+
+
+def test_a_secret_that_a_server_tells_is_not_told_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "found.json"
+    with standin.running() as healthy, faulty(healthy.url, on_response(_echo)) as telling:
+        assert main(["diff", healthy.url, telling, "--json", str(file)]) == 1
+    said = capsys.readouterr().out
+    assert "[redacted]" in said
+    assert EMULATOR.accounts[MAIN].secret_key not in said + file.read_text()

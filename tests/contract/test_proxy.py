@@ -23,6 +23,7 @@ from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
 from contract.campaign import opened
+from contract.proxy import forward
 from contract.proxy.findings import LINE
 from contract.proxy.report import page
 from contract.shell import handshake, refused
@@ -210,6 +211,23 @@ def test_web_pages_do_not_get_through(kind: bytes) -> None:
 
 
 JSON_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+
+
+def test_an_answer_that_unpacks_to_very_much_is_not_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forward, "COPY_BYTES", 100_000)
+    packed = gzip.compress(bytes(30_000_000))
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+    head += b"Content-Length: %d\r\n\r\n" % len(packed)
+    with (
+        upstream(lambda connection: connection.sendall(head + packed), b"\r\n\r\n") as behind,
+        proxying(behind.url) as proxy,
+        httpx.stream("GET", f"{proxy.url}/health") as answer,
+    ):
+        assert b"".join(answer.iter_raw()) == packed
+    (line,) = proxy.log.latest
+    assert [it["rule"] for it in line["findings"]] == []
 
 
 def test_faults_of_the_server_are_told() -> None:
