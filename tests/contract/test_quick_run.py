@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -125,7 +126,7 @@ def test_every_command_on_the_page_is_one() -> None:
     steps = workflow["jobs"]["contract"]["steps"]
     scripts = [*blocks("sh", text=PAGE), *(step["run"] for step in steps if "run" in step)]
     lines = re.findall(r"^(?:\S+/)?unsandbox-contract (.*)", "\n".join(scripts), re.MULTILINE)
-    found = [parser().parse_args(line.split()) for line in lines]
+    found = [parser().parse_args(shlex.split(line, comments=True)) for line in lines]
     assert len(found) > 4
     assert all(isinstance(it, argparse.Namespace) for it in found)
 
