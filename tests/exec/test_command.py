@@ -26,12 +26,15 @@ answer = requests.post("https://api.unsandbox.com/execute", body, timeout=60, he
 print(answer.json()["stdout"], end="")
 """
 WEBSOCKET = """
+import asyncio
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
-try:
-    connect("wss://api.unsandbox.com/sessions/sess_x/shell")
-except InvalidStatus as refusal:
-    print(refusal.response.status_code)
+async def main():
+    try:
+        await connect("wss://api.unsandbox.com/sessions/sess_x/shell")
+    except InvalidStatus as refusal:
+        print(refusal.response.status_code)
+asyncio.run(main())
 """
 SIGNALLED = """
 import signal, sys

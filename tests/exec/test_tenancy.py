@@ -33,7 +33,7 @@ def answers(inside: Exec) -> bool:
     port = inside.flags[0].partition("=")[2]
     try:
         httpx.get(f"http://127.0.0.1:{port}/_emulator/ready")
-    except httpx.ConnectError:
+    except httpx.TransportError:  # refused, or reset by one that is about to end
         return False
     return True
 
