@@ -13,13 +13,13 @@ from urllib.parse import unquote
 from contract.exchange import Exchange, Request, Response
 from contract.spec import Operation, Spec
 
-__all__ = ["Creations", "Kind", "Made", "path_parameters", "removes"]
+__all__ = ["ENDED", "Creations", "Kind", "Made", "path_parameters", "removes"]
 
 _ID = re.compile(r"[A-Za-z0-9_:@-][A-Za-z0-9_.:@-]{0,199}")
 """What an id has to look like to be put into a path: what a target answers is not trusted."""
 
-_ENDED = frozenset({"completed", "failed", "timeout", "cancelled"})
-"""A job in one of these needs no cancelling."""
+ENDED = frozenset({"completed", "failed", "timeout", "cancelled"})
+"""What a job never leaves again: in one of these it needs no cancelling."""
 
 _IN_BODY = "$response.body#"
 
@@ -82,7 +82,7 @@ def removes(operation: Operation) -> bool:
 
 def has_ended(response: Response) -> bool:
     """Whether an answer is about a job that has come to its end."""
-    return _object(response).get("status") in _ENDED
+    return _object(response).get("status") in ENDED
 
 
 def path_parameters(request: Request) -> Mapping[str, str]:

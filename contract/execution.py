@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from contract.api import Api, member
+from contract.creation import ENDED
 from contract.exchange import Response
 from contract.outcomes import ContractBroken
 from contract.programs import Program
 
-__all__ = ["ENDED", "EXECUTIONS", "accept", "begun", "ended", "files", "polled", "run", "submit"]
-
-ENDED = frozenset({"completed", "failed", "timeout", "cancelled"})
-"""What a job never leaves again."""
+__all__ = ["EXECUTIONS", "accept", "begun", "ended", "files", "polled", "run", "submit"]
 
 Result = Mapping[str, Any]
 

@@ -18,6 +18,7 @@ from contract.redact import Redactor
 from contract.state import caching
 
 __all__ = [
+    "ENDED",
     "FAMILIES",
     "METER",
     "Shard",
@@ -32,7 +33,7 @@ METER = "meter.json"
 """The file beside the events in which the families of a run count what they use up."""
 
 _POLL_SECONDS = 0.2
-_PASSED, _FAILED, _NONE_FIT = 0, 1, 5
+_PASSED, _FAILED, _NONE_FIT = ENDED = 0, 1, 5
 """The exit statuses of a pytest that came to its end."""
 
 

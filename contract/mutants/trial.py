@@ -25,7 +25,6 @@ __all__ = ["Seen", "Trial", "warmed"]
 LIMIT_SECONDS = 600
 _NAME = "mutant"
 _SECRET = "UNSANDBOX_MUTANT_SECRET_"  # noqa: S105 - the name of a variable
-_ENDED = (0, 1, 5)
 _PLUGINS = ("contract.plugin", "_hypothesis_pytestplugin", "schemathesis.pytest.plugin")
 """What the families need; others are not looked for, which takes longer than many a trial."""
 
@@ -83,7 +82,7 @@ class Trial:
         if late:
             process.kill()
             process.join()
-        ended = not late and process.exitcode in _ENDED
+        ended = not late and process.exitcode in shards.ENDED
         return self._seen(events, output, ended=ended)
 
     def _arguments(self, targets: Path, spec: Path | None, seed: int, events: Path) -> list[str]:

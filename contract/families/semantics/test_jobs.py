@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from contract.api import Api, member
-from contract.execution import ENDED, EXECUTIONS, accept, begun, ended, polled, run, submit
+from contract.creation import ENDED
+from contract.execution import EXECUTIONS, accept, begun, ended, polled, run, submit
 from contract.families.semantics.cases import decoded, every_execution
 from contract.outcomes import NotRun
 from contract.programs import Programs
