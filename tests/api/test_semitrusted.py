@@ -137,9 +137,14 @@ def test_a_connection_outwards_serves_one_request(client: Client) -> None:
 def test_an_account_cannot_take_all_connections(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A third one waits here, until one of the two that it may have has ended."""
+    """A third one waits here, until one of the two that it may have has ended.
+
+    An account that nothing here was sent for yet: its share is measured when its first connection
+    comes, and stays while one is open.
+    """
     assert 2 * egress.SHARE <= egress.CONNECTIONS
     monkeypatch.setattr(egress, "SHARE", 2)
+    unused = client.as_account(test_account("second"))
     code = """
         import socket
         def connect():
@@ -158,7 +163,7 @@ def test_an_account_cannot_take_all_connections(
     """
     answered = str(b"HTTP/1.1 200")
     expected = [f"[{answered}, {answered}]", "it waits", answered]
-    assert semitrusted(client, code, ttl=60).splitlines() == expected
+    assert semitrusted(unused, code, ttl=60).splitlines() == expected
 
 
 # --- what is reached ---------------------------------------------------------------------------
