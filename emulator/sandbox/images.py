@@ -17,8 +17,10 @@ from emulator.sandbox.build_targets import (
     BuildError,
     DebianImage,
     DockerfileImage,
+    OfficialImage,
     Target,
 )
+from emulator.sandbox.runtime import ImageFacts
 from emulator.sandbox.runtimes import BASE, Catalogue, Runtime
 
 WORKERS = 2
@@ -74,7 +76,7 @@ class Images:
     ) -> None:
         self._client = client
         self._folder = catalogue.folder
-        self._parents = {runtime.name: runtime.parent_image for runtime in catalogue}
+        self._facts = {runtime.name: runtime.image for runtime in catalogue}
         self._extra_ca = extra_ca
         self._images: dict[str, DockerfileImage] = {}
 
@@ -87,14 +89,20 @@ class Images:
         """The image of a folder of `runtimes/`; containers are made of its `reference`."""
         if name not in self._images:
             self._images[name] = DockerfileImage.of(
-                self._folder / name, self._parent(name), extra_ca=self._extra_ca
+                self._folder / name, self._arguments(name), extra_ca=self._extra_ca
             )
         return self._images[name]
 
-    def _parent(self, name: str) -> Target:
+    def _arguments(self, name: str) -> dict[str, Target]:
+        """What the Dockerfile of a folder is built with, by the name of its build argument."""
         if name == BASE:
-            return DebianImage.load(self._folder / BASE / "debian.toml")
-        return self.image(self._parents.get(name, BASE))
+            return {"BASE": DebianImage.load(self._folder / BASE / "debian.toml")}
+        facts = self._facts.get(name, ImageFacts())
+        arguments: dict[str, Target] = {"BASE": self.image(facts.parent)}
+        arguments.update((other.upper(), self.image(other)) for other in facts.uses)
+        if facts.official is not None:
+            arguments["OFFICIAL"] = OfficialImage(facts.official)
+        return arguments
 
     def references(self) -> set[str]:
         """Every tag and volume that this version may use."""
@@ -102,11 +110,11 @@ class Images:
         targets: list[Target] = [self.agent_volume, *(self.image(name) for name in folders)]
         return {
             self.agent_volume.filled,
-            *(step.reference for target in targets for step in _with_parents(target)),
+            *(step.reference for target in targets for step in _with_needs(target)),
         }
 
     def plan(self, runtimes: Iterable[Runtime], others: Iterable[str] = ()) -> list[Step]:
-        """What running programs of `runtimes` takes, parents before what is built on them.
+        """What running programs of `runtimes` takes, each after what it is built from.
 
         `others` are folders of `runtimes/` that are no languages.
         """
@@ -115,14 +123,14 @@ class Images:
 
 
 def plan(client: docker.DockerClient, targets: Iterable[Target]) -> list[Step]:
-    """Steps for `targets` and all that they are built on, parents first."""
-    needed = {step.reference: step for target in targets for step in _with_parents(target)}
+    """Steps for `targets` and all that they are built from, which comes first."""
+    needed = {step.reference: step for target in targets for step in _with_needs(target)}
     return [Step(target, target.exists(client)) for target in needed.values()]
 
 
-def _with_parents(target: Target) -> Iterator[Target]:
-    if target.parent is not None:
-        yield from _with_parents(target.parent)
+def _with_needs(target: Target) -> Iterator[Target]:
+    for needed in target.needs:
+        yield from _with_needs(needed)
     yield target
 
 
@@ -137,7 +145,7 @@ def build(
 
     Args:
         client: the engine.
-        steps: parents before what is built on them.
+        steps: each after what it is built from.
         logs: a folder for what builds print, a file for each step.
         report: called from several threads.
         stop: set by another thread to end it early.
@@ -151,8 +159,7 @@ def build(
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="build") as threads:
         for step in steps:
             if not step.present:
-                parent = step.target.parent
-                needs = begun.get(parent.reference) if parent else None
+                needs = [begun[it.reference] for it in step.target.needs if it.reference in begun]
                 begun[step.target.reference] = threads.submit(work.run, step, needs)
         try:
             wait(begun.values(), return_when=FIRST_EXCEPTION)
@@ -172,13 +179,13 @@ class _Work:
     report: Callable[[Progress], None]
     stop: Event
 
-    def run(self, step: Step, needs: "Future[None] | None") -> None:
-        """Build one step once its parent is there.
+    def run(self, step: Step, needs: "Sequence[Future[None]]") -> None:
+        """Build one step once what it is built from is there.
 
-        The parent's turn came earlier, so it runs or is done: waiting for it cannot block it.
+        The turn of that came earlier, so it runs or is done: waiting for it cannot block it.
         """
-        if needs is not None:
-            needs.result()
+        for needed in needs:
+            needed.result()
         log_file = self.logs / f"{step.name.replace(' ', '-')}.log"
         with BuildLog(log_file, self.stop.is_set) as log:
             log.check()

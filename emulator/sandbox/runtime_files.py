@@ -9,8 +9,9 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from emulator.sandbox.runtime import (
+    PLACEHOLDERS,
     CatalogueError,
-    FileName,
+    ImageFacts,
     RunFacts,
     Runtime,
     RuntimeTest,
@@ -24,12 +25,6 @@ T = TypeVar("T")
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9+]*$")]
 Extension = Annotated[str, msgspec.Meta(pattern=r"^\.[A-Za-z0-9]+$")]
 Interpreter = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
-
-
-class ImageFacts(Table, frozen=True, rename={"parent": "from"}):
-    """Which image of `runtimes/` this one is built on."""
-
-    parent: FileName = "base"
 
 
 class _Expectation(Table, frozen=True):
@@ -95,7 +90,7 @@ def read_runtime(file: Path, common: Mapping[str, Mapping[str, object]]) -> Runt
         aliases=facts.aliases,
         extensions=facts.extensions,
         interpreters=facts.interpreters,
-        parent_image=facts.image.parent,
+        image=facts.image,
         run=facts.run,
         wasm=facts.wasm,
         tests=() if facts.run is None else tuple(_tests(file, common, facts.tests)),
@@ -103,6 +98,8 @@ def read_runtime(file: Path, common: Mapping[str, Mapping[str, object]]) -> Runt
 
 
 def _check_run(file: Path, run: RunFacts) -> None:
+    if run.named_by is not None:
+        _check_pattern(file, run.named_by)
     commands = {"compile": run.compile, "command": run.command, "version": run.version}
     for key, words in commands.items():
         _check_placeholders(file, f"run.{key}", words)
@@ -124,9 +121,18 @@ def _check_wasm(file: Path, wasm: WasmFacts, run: RunFacts | None) -> None:
             raise CatalogueError(f"{file}: wasm.compile: takes no {word}")
 
 
+def _check_pattern(file: Path, pattern: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise CatalogueError(f"{file}: run.named_by: {error}") from error
+    if groups != 1:
+        raise CatalogueError(f"{file}: run.named_by: has {groups} groups, not one")
+
+
 def _check_placeholders(file: Path, key: str, words: tuple[str, ...]) -> None:
     for word in words:
-        if re.search(r"[{}]", word) and word not in ("{source}", "{binary}"):
+        if re.fullmatch(r"\{\w*\}", word) and word not in PLACEHOLDERS:
             raise CatalogueError(f"{file}: {key}: {word!r} is no placeholder")
 
 

@@ -42,7 +42,7 @@ class Catalogue:
         self._runtimes = {runtime.name: runtime for runtime in runtimes}
         self.shells = shells
         for runtime in self:
-            self._check_parents(runtime)
+            self._check_images(runtime)
         self._names = self._index("name or alias", lambda it: (it.name, *it.aliases))
         self._extensions = self._index("extension", lambda it: it.extensions)
         self._interpreters = self._index("interpreter", lambda it: it.interpreters)
@@ -106,16 +106,16 @@ class Catalogue:
         found = (self._interpreters.get(name) for name in interpreter_names(code))
         return next(filter(None, found), None)
 
-    def _check_parents(self, runtime: Runtime) -> None:
-        """An image is built on another one, and in the end on the base."""
-        chain = [runtime.name]
-        while chain[-1] != BASE:
-            above = self._runtimes.get(chain[-1])
-            chain.append(above.parent_image if above else BASE)
-            there = (self.folder / chain[-1] / "Dockerfile").is_file()
-            if chain[-1] in chain[:-1] or (runtime.available and not there):
-                key = f"{runtime.folder / 'runtime.toml'}: image.from"
-                raise CatalogueError(f"{key}: leads nowhere: {' -> '.join(chain)}")
+    def _check_images(self, runtime: Runtime, below: tuple[str, ...] = ()) -> None:
+        """An image is built on another one, and in the end on the base; and so is what it uses."""
+        chain = (*below, runtime.name)
+        for name in (runtime.image.parent, *runtime.image.uses):
+            there = (self.folder / name / "Dockerfile").is_file()
+            if name in chain or (runtime.available and not there):
+                key = f"{runtime.folder / 'runtime.toml'}: image"
+                raise CatalogueError(f"{key}: leads nowhere: {' -> '.join((*chain, name))}")
+            if name in self._runtimes:
+                self._check_images(self._runtimes[name], chain)
 
     def _index(self, what: str, keys: Callable[[Runtime], Iterable[str]]) -> dict[str, Runtime]:
         index: dict[str, Runtime] = {}

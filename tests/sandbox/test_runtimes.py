@@ -153,6 +153,29 @@ def test_commands_are_filled_with_paths_in_the_sandbox() -> None:
     assert interpreted.binary_path is None
 
 
+@pytest.fixture
+def naming(folder: Path) -> Runtime:
+    """A language whose code names its file."""
+    file = folder / "c" / "runtime.toml"
+    replace(file, "[run]", "[run]\nnamed_by = '(?m)^module (\\S+)'")
+    replace(file, '"{source}"', '"{source}", "{name}"')
+    found = Catalogue.load(folder).find("c")
+    assert found is not None
+    return found
+
+
+def test_code_names_its_source(naming: Runtime) -> None:
+    named = naming.for_code("// a comment\nmodule Hello\n")
+    assert (named.name, named.source_path) == ("c", "/tmp/code/Hello.c")
+    assert {"/tmp/code/Hello.c", "Hello"} < set(named.compile_command)
+    assert naming.source_path == "/tmp/code/main.c"
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "-o", "x" * 101, "é", "a\0"])
+def test_code_cannot_name_a_file_anywhere_else(naming: Runtime, name: str) -> None:
+    assert naming.for_code(f"module {name}").source_path == "/tmp/code/main.c"
+
+
 def test_the_environment_has_what_every_program_needs_and_the_language_adds_to_it() -> None:
     assert runtime("bash").environment["HOME"] == "/tmp"
     assert runtime("python").environment == {
@@ -215,12 +238,27 @@ BROKEN = {
     "a parent that is not there": (
         "[run]",
         '[image]\nfrom = "nowhere"\n[run]',
-        r"c/runtime.toml: image.from: .*nowhere",
+        r"c/runtime.toml: image: .*c -> nowhere",
     ),
     "a parent that is itself": (
         "[run]",
         '[image]\nfrom = "c"\n[run]',
-        r"c/runtime.toml: image.from: .*c -> c",
+        r"c/runtime.toml: image: .*c -> c",
+    ),
+    "another image that is not there": (
+        "[run]",
+        '[image]\nuses = ["nowhere"]\n[run]',
+        r"c/runtime.toml: image: .*c -> nowhere",
+    ),
+    "a file name that is no pattern": (
+        "[run]",
+        "[run]\nnamed_by = '('",
+        r"c/runtime.toml: run.named_by: missing \)",
+    ),
+    "a file name in no group": (
+        "[run]",
+        "[run]\nnamed_by = 'class'",
+        r"c/runtime.toml: run.named_by: has 0 groups",
     ),
     "another language's alias": ("aliases = []", 'aliases = ["sh"]', r"alias 'sh': both c and b"),
     "another language's name": ("aliases = []", 'aliases = ["bash"]', r"'bash': both c and bash"),
