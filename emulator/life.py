@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import docker
@@ -165,10 +165,10 @@ def _memory_budget(settings: Settings) -> int:
     return settings.memory_budget * MIB or machine_memory() * 3 // 4
 
 
-def chosen_runtimes(catalogue: Catalogue, names: tuple[str, ...]) -> list[Runtime]:
-    """The runtimes of `names`, or all that are available; raises SettingError."""
+def chosen_runtimes(catalogue: Catalogue, names: Sequence[str]) -> list[Runtime]:
+    """The runtimes of `names`, or the usual ones; raises SettingError."""
     if not names:
-        return catalogue.available()
+        return catalogue.usual()
     return [_chosen(catalogue, name) for name in names]
 
 
@@ -222,15 +222,14 @@ def build_missing(
     settings: Settings,
     report: Report,
     stop: threading.Event | None = None,
-    others: Iterable[str] = (),
 ) -> None:
-    """Build what running programs of `runtimes` takes, and `others`, which are no languages.
+    """Build what running programs of `runtimes` takes.
 
     Raises:
         BuildFailed: a step failed.
         BuildCancelled: `stop` was set.
     """
-    steps = images.plan(runtimes, others)
+    steps = images.plan(runtimes)
     missing = [step.name for step in steps if not step.present]
     if missing:
         report(f"Building {len(missing)} of {len(steps)} images: {', '.join(missing)}")
