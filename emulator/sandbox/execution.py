@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 
 from emulator.clock import Clock
-from emulator.errors import BadRequest, NoCapacity, SandboxFailed
+from emulator.errors import BadRequest, NoCapacity, RuntimeUnavailable, SandboxFailed
 from emulator.sandbox.agent import (
     AgentError,
     AgentLost,
@@ -24,10 +24,12 @@ from emulator.sandbox.agent import (
     Tree,
 )
 from emulator.sandbox.artifacts import ArtifactReader
+from emulator.sandbox.builder import Builder
 from emulator.sandbox.compile_cache import CompileCache, Compiled
 from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.engine_faults import faulty
 from emulator.sandbox.frames import WINDOW
+from emulator.sandbox.images import BuildFailed
 from emulator.sandbox.limits import Budget, Limits
 from emulator.sandbox.network import Network, overlaid
 from emulator.sandbox.origin import Origin
@@ -43,7 +45,7 @@ from emulator.sandbox.program import (
     Program,
     Stream,
 )
-from emulator.sandbox.runtimes import ARTIFACTS_DIRECTORY, INPUT_DIRECTORY
+from emulator.sandbox.runtimes import ARTIFACTS_DIRECTORY, INPUT_DIRECTORY, Runtime
 from emulator.stop import Stop, Stopped
 
 logger = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class Executor:
     def __init__(
         self,
         pool: Pool,
+        builder: Builder,
         engine: Engine,
         networks: Mapping[str, Network],
         budget: Budget,
@@ -81,6 +84,7 @@ class Executor:
         compiles: CompileCache,
     ) -> None:
         self._pool = pool
+        self._builder = builder
         self._compiles = compiles
         self._engine = engine
         self._networks = networks
@@ -96,6 +100,7 @@ class Executor:
         origin: Origin,
         stop: Stop,
         started: Callable[[], None],
+        told: Callable[[str], None] = lambda _: None,
         patient: bool = False,
     ) -> Outcome:
         """Run to the end, to the end of the ttl, or until `stop` is requested.
@@ -106,15 +111,18 @@ class Executor:
                 machine are served in turn.
             stop: ends the program and whatever it waits for; what it made so far is the outcome.
             started: called once the program has its container.
+            told: called with what it waits for, where that may take minutes.
             patient: whether it waits for its turn as long as that takes.
 
         Raises:
-            NoCapacity: no container was free in time.
+            NoCapacity: no container was free in time, or no image built.
+            RuntimeUnavailable: the image of its language cannot be built.
             Unavailable: its network cannot be had now.
             SandboxFailed: the container, its agent or the engine went away, or none started.
         """
         seconds = None if patient else self._queue_seconds
         try:
+            await self._built(program.runtime, stop, seconds, told)
             async with (
                 self._admitted(program, origin, stop, seconds) as sandbox,
                 faulty(sandbox, program.fault, self._engine, self._clock),
@@ -127,6 +135,7 @@ class Executor:
         except Stopped:
             return NEVER_STARTED
         except StartFailed as error:
+            self._builder.forget(program.runtime.name)
             logger.warning("a run of %s did not start: %s", program.runtime.name, error)
             raise SandboxFailed(
                 "No sandbox could be started for the program; running it again may work"
@@ -135,6 +144,28 @@ class Executor:
             logger.warning("a run of %s failed: %s", program.runtime.name, error)
             raise SandboxFailed(
                 "The sandbox went away while the program ran; running it again may work"
+            ) from error
+
+    async def _built(
+        self, runtime: Runtime, stop: Stop, seconds: int | None, told: Callable[[str], None]
+    ) -> None:
+        """Build the image of a language that nobody needed before; that is not the run's time."""
+        name = runtime.name
+        if await self._builder.there(name):
+            return
+        told(f"The image of {name} is being built, which happens once; the program runs after it")
+        try:
+            async with stop.heeded(self._clock, seconds):
+                await self._builder.require(name)
+        except TimeoutError:
+            raise NoCapacity(
+                f"The image of {name} is still being built after {seconds} seconds; "
+                "try again later, or send the program as a job"
+            ) from None
+        except BuildFailed as error:
+            raise RuntimeUnavailable(
+                f"language: {name} cannot run here: {error.reason}. "
+                f"To try it and see more: unsandbox-emulator runtimes build {name}"
             ) from error
 
     @asynccontextmanager

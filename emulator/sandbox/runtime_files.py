@@ -52,6 +52,7 @@ class OrderFile(Table, frozen=True):
     """`catalogue.toml`."""
 
     languages: tuple[Name, ...]
+    usual: tuple[Name, ...] = ()
 
 
 class Shells(Table, frozen=True):

@@ -28,7 +28,7 @@ class Measurement:
 
 def measurements(catalogue: Catalogue) -> list[Measurement]:
     """Every measurement, in the order of the table."""
-    available = catalogue.available()
+    available = catalogue.usual()
     loaded = next(runtime for runtime in available if runtime.name == LOADED)
     return [
         *map(_hello, available),
