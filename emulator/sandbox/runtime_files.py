@@ -36,6 +36,7 @@ class _Expectation(Table, frozen=True):
     stderr: str = ""
     exit_code: int = 0
     times_out: bool = False
+    bar_seconds: float | None = None
 
 
 class _RuntimeFile(Table, frozen=True):
@@ -160,6 +161,7 @@ def _tests(
             stderr=expected.stderr,
             exit_code=expected.exit_code,
             times_out=expected.times_out,
+            bar_seconds=expected.bar_seconds,
         )
 
 
