@@ -17,8 +17,11 @@ from pathlib import Path
 import pytest
 
 from contract.cli import main, parser
+from contract.mutants.mutators import document, for_operations
+from contract.mutants.table import MUTANTS
 from contract.redact import Redactor
 from contract.shards import Shard, in_parallel
+from tests.contract.runs import faulty
 from tests.contract.standin import running
 
 ONE_CHECK = ["--family", "limits", "--only", "answers_tell_what_is_left"]
@@ -174,6 +177,33 @@ def test_a_budget_that_ends_first_is_neither_kept_nor_broken(
         assert len(standin.world.lines) == 2
     assert "as far as was run" in capsys.readouterr().out
     assert json.loads((tmp_path / "report.json").read_text())["kept"] is False
+
+
+def test_what_a_server_has_not_got_is_no_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    logs = frozenset({"getPaasLogs", "getLogs", "queryPaasLogs"})
+    lacking = for_operations(MUTANTS["always-501"].build, logs)
+    asked = ["--quick", "--family", "streams", "--operations"]
+    with running() as standin, faulty(standin.url, lacking) as url:
+        assert main(["run", "--url", url, *asked, ",".join(logs)]) == 2
+        said = capsys.readouterr()
+        assert "The contract is not judged: nothing was checked" in said.out
+        assert said.err.count("\n") == 1
+        assert main(["run", "--url", url, *asked, "getPaasLogs,getServiceLogs"]) == 0
+
+
+def test_what_is_not_run_for_the_tier_that_a_server_tells_is_said_at_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    free = for_operations(document(lambda key: key.update(tier="free")), frozenset({"getKeySelf"}))
+    check = ["--family", "lifecycle", "--only", "size_that_it_was_given"]
+    note = "not run, as the server says that the key is on the free tier: --tier paid asks for them"
+    with running() as standin, faulty(standin.url, free) as url:
+        assert main(["run", "--url", url, *check]) == 2
+        assert note in capsys.readouterr().out.splitlines()[-1]
+        assert main(["run", "--url", url, *check, "--tier", "free"]) == 2
+        assert note not in capsys.readouterr().out
+        assert main(["run", "--url", url, *check, "--tier", "paid"]) == 0
+        assert note not in capsys.readouterr().out
 
 
 def test_a_dry_run_sends_nothing_and_tells_what_it_would(
