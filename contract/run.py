@@ -19,7 +19,6 @@ from contract.ledger import left_behind
 from contract.preflight import (
     BROKEN,
     COULD_NOT_RUN,
-    INTERRUPTED,
     KEPT,
     UNFINISHED,
     CouldNotRun,
@@ -90,9 +89,6 @@ def main(args: argparse.Namespace) -> int:
     except (CouldNotRun, DeviationError, SpecError, TargetError) as error:
         print(printable(f"unsandbox-contract: could not run: {error}"), file=sys.stderr)
         return COULD_NOT_RUN
-    except KeyboardInterrupt:
-        print("unsandbox-contract: interrupted", file=sys.stderr)
-        return INTERRUPTED
 
 
 def _deviations(args: argparse.Namespace, target: Target, spec: Spec) -> Deviations:
@@ -122,6 +118,7 @@ def _run(args: argparse.Namespace, spec: Spec, names: Sequence[str], folder: Pat
         further=[f"the family {name} did not come to an end" for name in broken],
     )
     note = _excused(matrix, chosen(args.profile, real=target.real)) if told else ""
+    note += "; the run was interrupted before its end" if interrupted else ""
     print(summary(header, matrix, verdict, args.report, note))
     if args.report:
         write(args.report, header, matrix, verdict)

@@ -1,6 +1,5 @@
 """What `unsandbox-contract run` says that cannot run, is interrupted, or is out of budget."""
 
-import argparse
 import json
 import os
 import signal
@@ -16,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from contract import shards
 from contract.cli import main, parser
 from contract.mutants.mutators import document, for_operations
 from contract.mutants.table import MUTANTS
 from contract.redact import Redactor
 from contract.shards import Shard, in_parallel
+from tests.contract.hanging import hanging
 from tests.contract.runs import faulty
 from tests.contract.standin import running
 
@@ -101,10 +102,10 @@ def test_a_family_that_fails_without_evidence_did_not_come_to_its_end(
 def test_a_family_has_ended_when_its_evidence_says_what_its_status_does(
     tmp_path: Path, events: list[str], status: int, ended: bool
 ) -> None:
-    shard = Shard(argparse.Namespace(), "limits", 1, tmp_path, Redactor())
+    file = tmp_path / "events.jsonl"
     told = [dict(zip(("event", "outcome"), it.split(), strict=False)) for it in events]
-    shard.events.write_text("".join(json.dumps(it) + "\n" for it in told))
-    assert shard.ended(status) is ended
+    file.write_text("".join(json.dumps(it) + "\n" for it in told))
+    assert shards.ended(status, file) is ended
 
 
 def test_a_fault_of_the_suite_is_not_one_of_the_server(
@@ -232,9 +233,45 @@ def test_an_interrupted_run_ends_its_families_and_reports(
             process.send_signal(number)
             said = process.communicate(timeout=60)[0].decode()
         assert process.returncode == 130
-        assert "checks:" in said
+        assert "interrupted before its end" in said.splitlines()[-1]
         assert (tmp_path / "report.json").exists()
         assert not processes_that_know(standin.url)
+
+
+FAILURE = dict.fromkeys(("title", "message", "test"), "") | {
+    "format": 1,
+    "seed": 1,
+    "profile": "full",
+    "quick": True,
+    "strict": False,
+    "trail": [],
+    "requests": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "answered", "requests"),
+    [
+        (["mutants", "--url", "URL", "--only", "always-404"], b"/health", 2),
+        (["diff", "URL", "URL"], b"", 1),
+        (["replay", "FILE", "--url", "URL"], b"", 1),
+    ],
+)
+def test_every_command_that_is_interrupted_ends_soon_and_says_so(
+    command: list[str], answered: bytes, requests: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "failure.json"
+    file.write_text(json.dumps(FAILURE))
+    with hanging(answered) as (url, came):
+        known = {"URL": url, "FILE": str(file)}
+        argv = [sys.executable, "-m", "contract.cli", *(known.get(it, it) for it in command)]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            while len(came) < requests:
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=60)[1].decode()
+    assert (process.returncode, said) == (130, "unsandbox-contract: interrupted\n")
 
 
 def processes_that_know(url: str) -> list[str]:
