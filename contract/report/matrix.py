@@ -1,6 +1,6 @@
 """The events of a run put together: operation by check, statuses seen, and the verdict."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,9 @@ LOOSE = "(no operation)"
 _RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 _MESSAGES = 5
 """How many different messages of one cell are kept."""
+
+_SILENT = frozenset({Outcome.NOT_RUN, Outcome.UNSUPPORTED})
+"""What says nothing of the server that could speak for it or against it."""
 
 
 @dataclass(slots=True)
@@ -141,30 +144,40 @@ class Row:
 class Verdict:
     """`kept` is whether the contract is kept; `reasons` are what speaks against it, in words.
 
-    `unfinished` says that all there is against it is that the budget ended before the checks did.
+    `unfinished` says that all there is against it is that the budget ended before the checks did,
+    `empty` that nothing was checked, so that nothing is known.
     """
 
     kept: bool
     reasons: tuple[str, ...]
     unfinished: bool = False
+    empty: bool = False
 
     @property
     def word(self) -> str:
+        if self.empty:
+            return "not judged: nothing was checked"
         if self.unfinished:
             return "kept as far as was run, which is not all"
         return "kept" if self.kept else "NOT kept"
 
 
 class Matrix:
-    """All events of a run."""
+    """All events of a run.
+
+    `part` is None when every check was asked for. It has the names of the operations when some
+    were, and is empty when a part was asked for in another way, such as a family.
+    """
 
     def __init__(
         self,
         spec: Spec,
         events: Iterable[Mapping[str, Any]],
         deviations: Deviations | None = None,
+        part: Collection[str] | None = None,
     ) -> None:
         self.spec = spec
+        self.part = part
         self.deviations = deviations or Deviations()
         self.rows = {
             operation.id: Row(operation)
@@ -193,26 +206,57 @@ class Matrix:
         return list(dict.fromkeys(family for family, _ in self.checks))
 
     @property
+    def asked(self) -> dict[str, Row]:
+        """The operations that were asked for, which are those that count."""
+        if self.part is None:
+            return self.rows
+        return {
+            name: row
+            for name, row in self.rows.items()
+            if (name in self.part if self.part else row.cells or row.seen)
+        }
+
+    @property
+    def shown(self) -> dict[str, Row]:
+        """Those, and the ones that were called for their sake."""
+        asked = self.asked
+        return {
+            name: row for name, row in self.rows.items() if name in asked or row.cells or row.seen
+        }
+
+    @property
     def judged(self) -> set[tuple[str, str]]:
         """(operation, FAMILY: CHECK) of all that came to a result."""
-        silent = (Outcome.NOT_RUN, Outcome.UNSUPPORTED)
         tables = [*((row.operation.id, row.cells) for row in self.rows.values()), ("", self.loose)]
         return {
             (operation, f"{family}: {check}")
             for operation, cells in tables
             for (family, check), cell in cells.items()
-            if cell.outcome not in silent
+            if cell.outcome not in _SILENT
         }
 
     @property
     def standings(self) -> dict[Standing, int]:
-        """How many operations stand how."""
-        found = [row.standing for row in self.rows.values()]
+        """How many of the operations that were asked for stand how."""
+        found = [row.standing for row in self.asked.values()]
         return {standing: found.count(standing) for standing in Standing}
 
     def unproven(self) -> list[Row]:
         """Operations that nothing excuses, without one success."""
         return [row for row in self.rows.values() if row.standing is Standing.UNPROVEN]
+
+    @property
+    def nothing(self) -> str:
+        """Why nothing was checked; empty when something was."""
+        if not self.results:
+            return "no check fits what was asked for"
+        if not any(count for outcome, count in self.counts.items() if outcome not in _SILENT):
+            return "no check came to a result; the report says why of each"
+        standings = {row.standing for row in self.asked.values()} if self.part else set()
+        if standings and standings <= {Standing.NOT_RUN, Standing.UNSUPPORTED}:
+            told = " or ".join(sorted(standings))
+            return f"nothing was checked: the operations that were asked for are {told}"
+        return ""
 
     @property
     def reasons_of_failures(self) -> list[str]:
@@ -229,6 +273,8 @@ class Matrix:
             whole: whether every check was asked for, so that what was not seen is missing.
             further: reasons that others have against it.
         """
+        if not self.failures and not self.out_of_budget and self.nothing:
+            return Verdict(False, (self.nothing, *further), empty=True)
         # Without the rest of the budget, nobody knows what the rest of the checks had shown.
         whole = whole and not self.out_of_budget
         reasons = [

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -29,7 +29,14 @@ WORKERS = 2
 
 
 class BuildFailed(Exception):
-    """A step failed; the message has the cause, the end of the log and where the log is."""
+    """A step failed; the message has the cause, the end of the log and where the log is.
+
+    `reason` is the cause alone, in one line.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,45 +163,93 @@ def build(
         BuildFailed: of the first step that failed; what was built before it stays.
         BuildCancelled: `stop` was set before everything was built.
     """
-    work = _Work(client, logs, report, stop or Event())
-    begun: dict[str, Future[None]] = {}
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="build") as threads:
-        for step in steps:
-            if not step.present:
-                needs = [begun[it.reference] for it in step.target.needs if it.reference in begun]
-                begun[step.target.reference] = threads.submit(work.run, step, needs)
-        try:
-            wait(begun.values(), return_when=FIRST_EXCEPTION)
-        finally:
-            work.stop.set()
-    errors = [error for future in begun.values() if (error := future.exception())]
+    work = _Work(client, logs, report, stop or Event(), Event())
+    errors = _carried_out(work, steps, keep_going=False).values()
     for error in sorted(errors, key=lambda error: isinstance(error, BuildCancelled)):
         raise error
 
 
+def build_possible(
+    client: docker.DockerClient,
+    steps: Sequence[Step],
+    logs: Path,
+    report: Callable[[Progress], None],
+    stop: Event | None = None,
+) -> dict[str, BuildFailed]:
+    """As `build`, but what fails keeps only back what is built from it.
+
+    Returns:
+        What failed, by reference, that which was kept back by it included.
+
+    Raises:
+        BuildCancelled: `stop` was set before everything was tried.
+    """
+    work = _Work(client, logs, report, stop or Event(), Event())
+    failures: dict[str, BuildFailed] = {}
+    for reference, error in _carried_out(work, steps, keep_going=True).items():
+        if not isinstance(error, BuildFailed):
+            raise error
+        failures[reference] = error
+    return failures
+
+
+def _carried_out(
+    work: "_Work", steps: Sequence[Step], *, keep_going: bool
+) -> dict[str, BaseException]:
+    """Build what is missing, each step after what it is built from; what failed, by reference."""
+    missing = {step.target.reference: step for step in steps if not step.present}
+    running: dict[Future[None], str] = {}
+    failed: dict[str, BaseException] = {}
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="build") as threads:
+        try:
+            while (missing or running) and (keep_going or not failed):
+                for reference, step in list(missing.items()):
+                    needs = {needed.reference for needed in step.target.needs}
+                    if needs & failed.keys():
+                        failed[reference] = next(failed[it] for it in failed if it in needs)
+                        del missing[reference]
+                    elif needs.isdisjoint(missing) and needs.isdisjoint(running.values()):
+                        running[threads.submit(work.run, step)] = reference
+                        del missing[reference]
+                _collect(running, failed, FIRST_COMPLETED)
+        finally:
+            work.over.set()
+    _collect(running, failed, ALL_COMPLETED)
+    return failed
+
+
+def _collect(
+    running: "dict[Future[None], str]", failed: dict[str, BaseException], until: str
+) -> None:
+    """Wait for work that runs, and move what ended and failed."""
+    for future in wait(running, return_when=until).done:
+        reference, error = running.pop(future), future.exception()
+        if error is not None:
+            failed[reference] = error
+
+
 @dataclass(frozen=True)
 class _Work:
-    """What the threads of one build share."""
+    """What the threads of one build share: `stop` is its caller's wish, `over` its own end."""
 
     client: docker.DockerClient
     logs: Path
     report: Callable[[Progress], None]
     stop: Event
+    over: Event
 
-    def run(self, step: Step, needs: "Sequence[Future[None]]") -> None:
-        """Build one step once what it is built from is there.
-
-        The turn of that came earlier, so it runs or is done: waiting for it cannot block it.
-        """
-        for needed in needs:
-            needed.result()
+    def run(self, step: Step) -> None:
+        """Build one step; what it is built from is there."""
         log_file = self.logs / f"{step.name.replace(' ', '-')}.log"
-        with BuildLog(log_file, self.stop.is_set) as log:
+        with BuildLog(log_file, self._is_cancelled) as log:
             log.check()
             try:
                 self._make(step, log)
             except (BuildError, DockerException, requests.RequestException, OSError) as error:
-                raise BuildFailed(_told(step, error, log)) from error
+                raise BuildFailed(_told(step, error, log), _reason(error)) from error
+
+    def _is_cancelled(self) -> bool:
+        return self.stop.is_set() or self.over.is_set()
 
     def _make(self, step: Step, log: BuildLog) -> None:
         started = time.monotonic()
@@ -202,6 +257,10 @@ class _Work:
         step.target.make(self.client, log)
         seconds = time.monotonic() - started
         self.report(Progress(step, seconds, step.target.size(self.client)))
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _told(step: Step, error: Exception, log: BuildLog) -> str:

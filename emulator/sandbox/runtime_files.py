@@ -36,6 +36,7 @@ class _Expectation(Table, frozen=True):
     stderr: str = ""
     exit_code: int = 0
     times_out: bool = False
+    bar_seconds: float | None = None
 
 
 class _RuntimeFile(Table, frozen=True):
@@ -52,6 +53,7 @@ class OrderFile(Table, frozen=True):
     """`catalogue.toml`."""
 
     languages: tuple[Name, ...]
+    usual: tuple[Name, ...] = ()
 
 
 def read(file: Path, kind: type[T]) -> T:
@@ -152,6 +154,7 @@ def _tests(
             stderr=expected.stderr,
             exit_code=expected.exit_code,
             times_out=expected.times_out,
+            bar_seconds=expected.bar_seconds,
         )
 
 

@@ -37,12 +37,15 @@ __all__ = [
 class Catalogue:
     """Every language, found by what clients call it."""
 
-    def __init__(self, folder: Path, runtimes: Iterable[Runtime], shells: Shells) -> None:
+    def __init__(
+        self, folder: Path, runtimes: Iterable[Runtime], shells: Shells, usual: Iterable[str] = ()
+    ) -> None:
         self.folder = folder
         self._runtimes = {runtime.name: runtime for runtime in runtimes}
         self.shells = shells
         for runtime in self:
             self._check_images(runtime)
+        self._usual = tuple(usual)
         self._names = self._index("name or alias", lambda it: (it.name, *it.aliases))
         self._extensions = self._index("extension", lambda it: it.extensions)
         self._interpreters = self._index("interpreter", lambda it: it.interpreters)
@@ -54,15 +57,17 @@ class Catalogue:
         Raises:
             CatalogueError: a file is missing, no TOML, or breaks a rule.
         """
-        order = read(path / "catalogue.toml", OrderFile).languages
+        lists = read(path / "catalogue.toml", OrderFile)
+        order = lists.languages
         expectations = read(path / "tests.toml", dict[str, dict[str, object]])
         found = {file.parent.name: file for file in path.glob("*/runtime.toml")}
-        for name in order:
+        for name in (*order, *lists.usual):
             if name not in found:
                 raise CatalogueError(f"{path / 'catalogue.toml'}: languages: no folder {name}")
         names = [*order, *sorted(found.keys() - set(order))]
         shells = Shells.load(path / "shell" / "shells.toml")
-        return cls(path, [read_runtime(found[name], expectations) for name in names], shells)
+        runtimes = [read_runtime(found[name], expectations) for name in names]
+        return cls(path, runtimes, shells, lists.usual)
 
     def __iter__(self) -> Iterator[Runtime]:
         return iter(self._runtimes.values())
@@ -78,6 +83,10 @@ class Catalogue:
     def available(self) -> list[Runtime]:
         """Those that can be run."""
         return [runtime for runtime in self if runtime.available]
+
+    def usual(self) -> list[Runtime]:
+        """Those that are built and kept warm unless others are asked for."""
+        return [self._runtimes[name] for name in self._usual]
 
     @property
     def names(self) -> Collection[str]:

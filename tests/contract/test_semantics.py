@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_a_fault_is_found_by_the_check_that_is_for_it(
     mutant = MUTANTS[name]
     trial = Trial(mutant.family, FOUND_BY[name], mutant.operations)
     with stage.serving(mutant.mutator()) as url:
-        seen = trial.run(context, replace(target, url=url), None, 1, tmp_path)
+        seen = trial.run(context, replace(target, url=url), None, 1, tmp_path, Event())
     assert seen.failures, seen.said
 
 
@@ -72,7 +73,7 @@ def test_the_same_checks_find_nothing_where_nothing_is_wrong(
     checks = {check for name, check in FOUND_BY.items() if MUTANTS[name].family == family}
     with stage.serving() as url:
         trial = Trial(family, " or ".join(checks))
-        seen = trial.run(context, replace(target, url=url), None, 1, tmp_path)
+        seen = trial.run(context, replace(target, url=url), None, 1, tmp_path, Event())
     assert seen.checks >= len(checks), seen.said
     assert not seen.failures
 

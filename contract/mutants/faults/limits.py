@@ -1,20 +1,17 @@
 """Servers that do not keep limits or do not tell of them; faults that an emulator has itself."""
 
+from contract.mutants.faults.admission import served_as_main
 from contract.mutants.mutant import Kind, Mutant
-from contract.mutants.mutators import always, on_response, refusing, status, using
+from contract.mutants.mutators import always, on_response, refusing, status
 from contract.mutants.traffic import Answer, Build, Call, Mutator, Proceed, replaced
-from contract.target import MAIN
 
 _MIB = 1024 * 1024
 _RUNS = ("execute", "executeAsync", "run", "runAsync")
-
-
-def _as_main(role: str) -> Build:
-    async def mutator(call: Call, proceed: Proceed) -> Answer:
-        limited = call.role == role and call.authentic and call.timely
-        return await proceed(call.signed_by(call.accounts[MAIN]) if limited else call)
-
-    return using(mutator)
+_PAID = (
+    *("listSessions", "createSession", "listServices", "createService", "listSnapshots"),
+    *("createSnapshot", "listImages", "publishImage"),
+)
+"""What the free tier lacks."""
 
 
 def _header(when_limited: bool = False, **values: str | None) -> Build:
@@ -79,11 +76,15 @@ LIMITS = (
     _limit(
         "no-retry-after", "A 429 does not say when to come again.", _header(True, retry_after=None)
     ),
-    _limit("rate-unlimited", "A key may ask as often as it likes.", _as_main("rate")),
+    _limit("rate-unlimited", "A key may ask as often as it likes.", served_as_main("rate")),
     _limit("rate-for-all-keys", "One key's limit is met by all.", _for_all_keys),
     _limit(
-        "slots-unlimited", "A key may run as many programs as it likes.", _as_main("slot"), *_RUNS
+        "slots-unlimited",
+        "A key may run as many programs as it likes.",
+        served_as_main("slot"),
+        *_RUNS,
     ),
+    _limit("free-served", "The free tier gets what it lacks.", served_as_main("free"), *_PAID),
     _limit(
         "limit-as-forbidden",
         "Who has met a limit is answered 403.",

@@ -1,0 +1,90 @@
+"""`unsandbox-emulator runtimes`: the images of languages listed, built and pruned."""
+
+import argparse
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+
+from emulator.gateway import proxy
+from emulator.life import chosen_runtimes, open_engine
+from emulator.paths import RUNTIMES
+from emulator.sandbox.build_targets import Target
+from emulator.sandbox.engine import Engine
+from emulator.sandbox.images import BuildFailed, Images, build_possible
+from emulator.sandbox.prune import disk_use, stale
+from emulator.sandbox.runtimes import Catalogue, Runtime
+from emulator.settings import Settings
+from emulator.terminal import say
+
+
+def build(settings: Settings, options: argparse.Namespace) -> int:
+    """Build what is missing of the languages named, of the usual ones, or of all there are.
+
+    What cannot be built is told at the end and keeps nothing else back; then the status is 1.
+    """
+    catalogue = Catalogue.load(RUNTIMES)
+    runtimes = catalogue.available() if options.all else chosen_runtimes(catalogue, options.names)
+    with closing(open_engine("build", 2)) as engine:
+        images = Images(engine.client, catalogue, settings.extra_ca)
+        failures = build_what_can_be(engine, images, settings, runtimes, [proxy.NAME])
+        lacking = [one.name for one in runtimes if not images.image(one.name).exists(engine.client)]
+    for failure in {str(failure): None for failure in failures.values()}:
+        say(failure)
+    if lacking:
+        there = len(runtimes) - len(lacking)
+        say(f"{there} of {len(runtimes)} languages are there; not: {', '.join(lacking)}")
+    return 1 if failures else 0
+
+
+def build_what_can_be(
+    engine: Engine,
+    images: Images,
+    settings: Settings,
+    runtimes: Iterable[Runtime],
+    others: Iterable[str] = (),
+) -> Mapping[str, BuildFailed]:
+    """Build what can be, with progress; what failed, by reference."""
+    steps = images.plan(runtimes, others)
+    missing = [step.name for step in steps if not step.present]
+    if missing:
+        say(f"Building {len(missing)} of {len(steps)} images: {', '.join(missing)}")
+    logs = settings.data_dir / "logs"
+    return build_possible(engine.client, steps, logs, lambda event: say(str(event)))
+
+
+def prune(settings: Settings, options: argparse.Namespace) -> int:
+    """Remove images and volumes of other versions, and say what went and how much space it took."""
+    catalogue = Catalogue.load(RUNTIMES)
+    with closing(open_engine("build", 2)) as engine:
+        keep = Images(engine.client, catalogue, settings.extra_ca).references()
+        before = disk_use(engine.client)
+        for one in stale(engine.client, keep):
+            if options.dry_run:
+                say(f"would remove {one.name}")
+            else:
+                reason = one.remove()
+                say(f"kept {one.name}: {reason}" if reason else f"removed {one.name}")
+        say(f"{max(0, before - disk_use(engine.client)) / 1e6:.0f} MB freed")
+    return 0
+
+
+def list_(settings: Settings, _options: argparse.Namespace) -> int:
+    """Print every language with the state of its image, and why it is not there."""
+    catalogue = Catalogue.load(RUNTIMES)
+    with closing(open_engine("build", 2)) as engine:
+        images = Images(engine.client, catalogue, settings.extra_ca)
+        for runtime in catalogue:
+            say(f"{runtime.name:<12} {_state(engine, images, runtime)}")
+    return 0
+
+
+def _state(engine: Engine, images: Images, runtime: Runtime) -> str:
+    if not runtime.available:
+        return str(runtime.unavailable_reason)
+    told = _image_state(engine, images.image(runtime.name))
+    official = runtime.image.official
+    return f"{told}; its makers' image {official} is needed" if official else told
+
+
+def _image_state(engine: Engine, image: Target) -> str:
+    size = image.size(engine.client)
+    return "not built" if size is None else f"built, {size / 1e6:.0f} MB"
