@@ -12,7 +12,7 @@ from contract.exchange import Response
 from contract.outcomes import ContractBroken
 from contract.programs import Program
 
-__all__ = ["EXECUTIONS", "accept", "begun", "ended", "files", "polled", "run", "submit"]
+__all__ = ["EXECUTIONS", "accept", "begun", "ended", "files", "found", "polled", "run", "submit"]
 
 Result = Mapping[str, Any]
 
@@ -75,6 +75,14 @@ def polled(api: Api, job_id: str, until: frozenset[str] = ENDED) -> Iterator[Res
         time.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
     raise ContractBroken("result", f"job {job_id} was {job['status']} for {_PATIENCE_SECONDS} s")
+
+
+def found(api: Api, program: Program, mark: str) -> str:
+    """What a program that looks for traces has found; raises ContractBroken when it could not."""
+    result = run(api, "execute", program, env={"MARK": mark})
+    if not result["success"]:
+        raise ContractBroken("result", f"a program cannot look for files: {str(result)[:500]}")
+    return str(result["stdout"])
 
 
 def files(contents: Mapping[str, bytes]) -> list[dict[str, str]]:
