@@ -12,6 +12,7 @@ from contract.programs import Program, Programs
 @pytest.mark.operations("execute", "listLanguages")
 def test_a_listed_language_runs(api: Api, programs: Programs) -> None:
     listed = member(api.call("listLanguages"), "languages")
+    assert listed, "no language is listed"
     known = [language for language in programs.known if language in listed]
     if not known:
         raise NotRun("the target lists none of the languages that the suite has programs in")
@@ -21,10 +22,17 @@ def test_a_listed_language_runs(api: Api, programs: Programs) -> None:
 @pytest.mark.operations("execute", "listLanguages")
 def test_an_alias_is_the_language_that_it_stands_for(api: Api, programs: Programs) -> None:
     aliases = member(api.call("listLanguages"), "aliases")
-    for program in programs.every("where"):
-        for alias in (name for name, language in aliases.items() if language == program.language):
-            result = run(api, "execute", Program(alias, program.code))
-            assert (result["language"], result["exit_code"]) == (program.language, 0)
+    known = [
+        (alias, program)
+        for program in programs.every("where")
+        for alias, language in aliases.items()
+        if language == program.language
+    ]
+    if not known:
+        raise NotRun("the target lists no alias of a language that the suite has programs in")
+    for alias, program in known:
+        result = run(api, "execute", Program(alias, program.code))
+        assert (result["language"], result["exit_code"]) == (program.language, 0)
 
 
 @with_files

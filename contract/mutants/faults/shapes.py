@@ -185,6 +185,14 @@ SHAPES = (
         document(_put(paths={})),
     ),
     Mutant(
+        "languages-unlisted",
+        "No language is listed.",
+        Kind.DATA_LOSS,
+        "semantics",
+        ("listLanguages",),
+        document(_put(languages=[], count=0)),
+    ),
+    Mutant(
         "languages-miscounted",
         "count is not the number of languages.",
         Kind.SCHEMA,
