@@ -3,6 +3,7 @@
 from contract.mutants.faults.images import IMAGES, SNAPSHOTS
 from contract.mutants.faults.jobs import JOBS
 from contract.mutants.faults.keys import KEYS
+from contract.mutants.faults.languages import LANGUAGES
 from contract.mutants.faults.limits import INJECTED, LIMITS
 from contract.mutants.faults.programs import PROGRAMS
 from contract.mutants.faults.requests import REQUESTS
@@ -33,6 +34,7 @@ MUTANTS = {
         *REQUESTS,
         *JOBS,
         *PROGRAMS,
+        *LANGUAGES,
         *SESSIONS,
         *SHELL,
         *STREAMS,

@@ -280,13 +280,6 @@ PROGRAMS = (
         ("run", "runAsync"),
         Kind.TIME,
     ),
-    _loses(
-        "language-undetected",
-        "Whatever is run is said to be bash.",
-        document(lambda body: body.update(language="bash", detected_language="bash")),
-        ("run", "runAsync"),
-        Kind.STATE,
-    ),
     Mutant(
         "network-open",
         "A zerotrust program reaches the world outside.",
