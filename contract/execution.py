@@ -18,6 +18,7 @@ __all__ = [
     "begun",
     "ended",
     "files",
+    "found",
     "outcome",
     "polled",
     "run",
@@ -99,6 +100,14 @@ def watched(api: Api, job_id: str, until: frozenset[str], seconds: float) -> Ite
             return
         time.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def found(api: Api, program: Program, mark: str) -> str:
+    """What a program that looks for traces has found; raises ContractBroken when it could not."""
+    result = run(api, "execute", program, env={"MARK": mark})
+    if not result["success"]:
+        raise ContractBroken("result", f"a program cannot look for files: {str(result)[:500]}")
+    return str(result["stdout"])
 
 
 def files(contents: Mapping[str, bytes]) -> list[dict[str, str]]:

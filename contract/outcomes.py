@@ -9,6 +9,7 @@ Exception
      +- NotRun             the run may not, or cannot, send what the check takes
          +- Limited        ... because of its own limits: its profile, its pace
          |   +- OutOfBudget    ... or what it may send, use up and create in all
+         +- Rehearsed      ... in a dry run, which sends nothing
          +- SendAgain      the server refused for the moment; the wire waits and sends it again
 """
 
@@ -66,6 +67,10 @@ class OutOfBudget(Limited):
     """The run has used up what it was given: what is left has no result, and is not passed."""
 
     prefix = OUT_OF_BUDGET
+
+
+class Rehearsed(NotRun):
+    """A dry run: what the answer would lead to is not known."""
 
 
 class SendAgain(NotRun):

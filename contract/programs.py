@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contract.api import Api, member
 from contract.languages import LANGUAGES
-from contract.outcomes import NotRun
+from contract.outcomes import NotRun, Rehearsed
 
 __all__ = ["FILE", "Program", "Programs"]
 
@@ -55,15 +55,31 @@ class Programs:
         return list(self._every(name)) or [self.some(name)]
 
     def runs(self, language: str) -> bool:
-        """Whether the target lists a language and has it run a program that does nothing."""
+        """Whether the target lists a language and has it run a program that does nothing.
+
+        In a dry run it is asked once, as in any other, and taken to do so from then on.
+        """
         if self._listed is None:
-            listed = member(self._api.call("listLanguages"), "languages")
-            self._listed = frozenset(listed)
+            self._listed = self._languages()
         if language in self._listed and language not in self._works:
-            body = {"language": language, "code": self._table["nothing"][language]}
-            answer = self._api.call("execute", json=body, expect=(200, _UNAVAILABLE))
-            self._works[language] = answer.status != _UNAVAILABLE
+            self._works[language] = self._tried(language)
         return self._works.get(language, False)
+
+    def _languages(self) -> frozenset[str]:
+        try:
+            return frozenset(member(self._api.call("listLanguages"), "languages"))
+        except Rehearsed:
+            self._listed = frozenset(self._table["nothing"])
+            raise
+
+    def _tried(self, language: str) -> bool:
+        body = {"language": language, "code": self._table["nothing"][language]}
+        try:
+            answer = self._api.call("execute", json=body, expect=(200, _UNAVAILABLE))
+        except Rehearsed:
+            self._works[language] = True
+            raise
+        return answer.status != _UNAVAILABLE
 
     def _every(self, name: str) -> Iterator[Program]:
         for language, code in self._table[name].items():

@@ -202,7 +202,8 @@ def _rehearse(args: argparse.Namespace, spec: Spec, names: Sequence[str], folder
     """Go through the families without sending anything; say what would have been sent."""
     target = resolve(args.target, args.url, args.targets)
     shards = [Shard(args, name, args.seed or 0, folder, redactor(target)) for name in names]
-    broken, interrupted = _carried_out(shards, args.jobs or os.cpu_count() or 1)
+    # As the run would, since those that come first leave the others what is left of the budget.
+    broken, interrupted = _carried_out(shards, _jobs(args, target))
     if interrupted:
         raise KeyboardInterrupt
     if broken:

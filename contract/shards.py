@@ -29,6 +29,9 @@ __all__ = [
 ]
 
 FAMILIES = Path(__file__).parent / "families"
+FIRST, LAST = frozenset({"operations"}), frozenset({"authentication"})
+"""What tells most by a request, each operation once, and what takes most of them: half a run's."""
+
 METER = "meter.json"
 """The file beside the events in which the families of a run count what they use up."""
 
@@ -38,11 +41,13 @@ _PASSED, _FAILED, _NONE_FIT = 0, 1, 5
 
 
 def families() -> list[str]:
-    """The names of all families: a module `test_NAME.py` or a folder NAME of such modules each."""
+    """The names of all families: a module `test_NAME.py` or a folder NAME of such modules each.
+
+    They are in the order of a run, which a small budget follows no further than it reaches.
+    """
     folders = {file.parent.name for file in FAMILIES.glob("*/test_*.py")}
-    return sorted(
-        folders | {file.stem.removeprefix("test_") for file in FAMILIES.glob("test_*.py")}
-    )
+    found = folders | {file.stem.removeprefix("test_") for file in FAMILIES.glob("test_*.py")}
+    return sorted(found, key=lambda name: (name in LAST, name not in FIRST, name))
 
 
 def checks(family: str) -> str:

@@ -1,8 +1,8 @@
 """`make contract`: the whole suite against an emulator of its own, and the proof that it notices.
 
-Options are those of `unsandbox-contract run`; a language whose image is not built is left out unless
---languages names it. Exit status: 0 when the contract is kept and every fault was noticed; the
-first other one of the two commands otherwise.
+Options are those of `unsandbox-contract run`; a language whose image is not built is left out,
+unless --languages names it. Exit status: 0 when the contract is kept and every fault was noticed;
+the first other one of the two commands otherwise.
 """
 
 import re

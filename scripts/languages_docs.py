@@ -12,6 +12,7 @@ from typing import Any
 
 from emulator.paths import ROOT, RUNTIMES
 from emulator.sandbox.runtimes import Catalogue, Runtime
+from emulator.sandbox.shells import Shell
 
 FILE = ROOT / "docs" / "languages.md"
 MEASURED = ROOT / "docs" / "languages.json"
@@ -47,13 +48,25 @@ Not run where the figures come from:
 |---|---|---|
 """
 
+SHELLS = """
+## Shells and REPLs
+
+Those of `GET /shells`. Most are in one image, `shell`, with the tools that a person expects:
+`unsandbox-emulator runtimes build shell` builds it, 1.3 GB in 4 minutes. What would be too large
+there is in the image of its language.
+
+| shell | other names | command | image |
+|---|---|---|---|
+"""
+
 
 def page(catalogue: Catalogue, measured: dict[str, Any]) -> str:
     """The whole page; `measured` is what the command wrote."""
     seen = {row["language"]: row for row in measured["languages"]}
     rows = "".join(_row(runtime, seen.get(runtime.name, {})) for runtime in catalogue)
     missing = "".join(_missing(catalogue, measured["not_run"]))
-    return HEAD + rows + (NOT_RUN + missing if missing else "")
+    shells = "".join(_shell(*named) for named in sorted(catalogue.shells.shells.items()))
+    return HEAD + rows + (NOT_RUN + missing if missing else "") + SHELLS + shells
 
 
 def _row(runtime: Runtime, seen: dict[str, Any]) -> str:
@@ -82,6 +95,12 @@ def _missing(catalogue: Catalogue, not_run: dict[str, str]) -> Iterator[str]:
         runtime = catalogue.find(name)
         official = runtime.image.official if runtime else None
         yield f"| {name} | {reason} | {f'`{official}`' if official else ''} |\n"
+
+
+def _shell(name: str, shell: Shell) -> str:
+    return (
+        f"| {name} | {', '.join(shell.aliases)} | `{' '.join(shell.command)}` | {shell.image} |\n"
+    )
 
 
 def written(file: Path = MEASURED) -> str:

@@ -56,13 +56,6 @@ class OrderFile(Table, frozen=True):
     usual: tuple[Name, ...] = ()
 
 
-class Shells(Table, frozen=True):
-    """Names of shells and REPLs, and the same in groups."""
-
-    shells: tuple[str, ...]
-    categories: dict[str, tuple[str, ...]]
-
-
 def read(file: Path, kind: type[T]) -> T:
     """A TOML file as `kind`; raises CatalogueError."""
     try:

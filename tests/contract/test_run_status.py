@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,8 +20,10 @@ from contract import shards
 from contract.cli import main, parser
 from contract.mutants.mutators import document, for_operations
 from contract.mutants.table import MUTANTS
+from contract.profiles import FREE
 from contract.redact import Redactor
 from contract.shards import Shard, in_parallel
+from contract.spec import Spec
 from tests.contract.hanging import hanging
 from tests.contract.runs import faulty
 from tests.contract.standin import running
@@ -217,6 +220,28 @@ def test_a_dry_run_sends_nothing_and_tells_what_it_would(
     said = capsys.readouterr().out
     assert "POST   /execute" in said
     assert "of jobs" in said
+
+
+def test_the_plan_of_a_free_account_has_each_free_operation_and_a_line_a_reason(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNSANDBOX_PUBLIC_KEY", "unsb-pk-aaaa-aaaa-aaaa-aaaa")
+    monkeypatch.setenv("UNSANDBOX_SECRET_KEY", "unsb-sk-aaaaa-aaaaa-aaaaa-aaaaa")
+    targets = tmp_path / "targets.toml"
+    targets.write_text('[targets.somebody]\nurl = "http://127.0.0.1:1"\nreal = true\n')
+    named = ["--targets", str(targets), "--target", "somebody"]
+    assert main(["run", *named, "--profile", "free", "--dry-run"]) == 0
+    plan, reasons = capsys.readouterr().out.split("Not run:")
+    free = [it for it in Spec().operations.values() if it.traits.tier == FREE]
+    planned = set(re.findall(r"^ +\d+  (\w+ +\S+)$", plan, re.MULTILINE))
+    needy = {"getJob", "waitJob", "cancelJob", "cancelJobAlias"}  # a job, whose id is an answer's
+    for operation in free:
+        if operation.id not in needy and not operation.is_extension:
+            assert f"{operation.method:<6} {operation.path}" in planned
+    assert "Requests: 100 or more" in plan
+    found = [line.split(maxsplit=1)[1] for line in reasons.splitlines()[1:]]
+    assert len(set(found)) == len(found) < 30
+    assert "there is nothing to call it on" in found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -193,12 +193,6 @@ def test_a_language_without_run_facts_is_known_but_not_available() -> None:
     assert runtime("bash").unavailable_reason is None
 
 
-def test_shells_are_listed_once_and_every_group_is_made_of_them() -> None:
-    shells = CATALOGUE.shells
-    assert list(shells.shells) == sorted(set(shells.shells))
-    assert {name for names in shells.categories.values() for name in names} <= set(shells.shells)
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the data, small and free to be broken."""

@@ -1,7 +1,7 @@
 """What a target says of its languages, and what comes of programs in them."""
 
 from collections.abc import Collection, Mapping
-from functools import cached_property
+from typing import Any
 
 from contract.api import member
 from contract.campaign import Campaign
@@ -9,7 +9,7 @@ from contract.creation import ENDED
 from contract.exchange import Response
 from contract.execution import EXECUTIONS, Result, outcome, watched
 from contract.languages import CHEAP, LANGUAGES, Language
-from contract.outcomes import ContractBroken, NotRun, Unavailable
+from contract.outcomes import ContractBroken, NotRun, Rehearsed, Unavailable
 from contract.programs import Program
 
 __all__ = ["Languages"]
@@ -36,16 +36,17 @@ class Languages:
         self._asked = asked
         self._patience = patience
         self._ready = set[str]()
+        self._told: Mapping[str, Any] | None = None
         self._silent = dict[str, Silence]()
         self.ran = set[str]()
 
-    @cached_property
+    @property
     def listed(self) -> frozenset[str]:
-        return frozenset(member(self._api.call("listLanguages"), "languages"))
+        return frozenset(self._list["languages"])
 
-    @cached_property
+    @property
     def aliases(self) -> Mapping[str, str]:
-        found: Mapping[str, str] = member(self._api.call("listLanguages"), "aliases")
+        found: Mapping[str, str] = self._list["aliases"]
         return found
 
     @property
@@ -87,6 +88,18 @@ class Languages:
         result = outcome(self._api, accepted)
         self.ran.add(language.name)
         return accepted, result
+
+    @property
+    def _list(self) -> Mapping[str, Any]:
+        """What the target lists; a dry run asks once, and goes on with all that there are."""
+        if self._told is None:
+            try:
+                answer = self._api.call("listLanguages")
+            except Rehearsed:
+                self._told = {"languages": list(LANGUAGES), "aliases": {}}
+                raise
+            self._told = {name: member(answer, name) for name in ("languages", "aliases")}
+        return self._told
 
     def _left_out(self, name: str, *, slow: bool) -> str:
         """Why this run takes nothing in a language; empty when it does."""

@@ -69,6 +69,13 @@ LANGUAGES = (
         listing("languages", lambda found: found[:-1]),
     ),
     _fault(
+        "languages-unlisted",
+        "No language is listed.",
+        _LIST,
+        Kind.DATA_LOSS,
+        listing("languages", lambda _found: []),
+    ),
+    _fault(
         "language-listed-twice",
         "The first language is listed twice.",
         _LIST,
