@@ -1,35 +1,21 @@
-"""The languages of the contract, with programs in each (`languages.toml`), on one target."""
+"""The languages of the contract, with what the suite knows of each: data (`languages.toml`)."""
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from contract.api import member
-from contract.campaign import Campaign
-from contract.creation import ENDED
-from contract.exchange import Response
-from contract.execution import EXECUTIONS, Result, outcome, watched
-from contract.outcomes import ContractBroken, NotRun, Unavailable
-from contract.programs import Program
-
-__all__ = ["CHEAP", "FILE", "LANGUAGES", "PATIENCE_SECONDS", "Language", "Languages"]
+__all__ = ["CHEAP", "FILE", "LANGUAGES", "PATIENCE_SECONDS", "Language"]
 
 FILE = Path(__file__).with_name("languages.toml")
+
 PATIENCE_SECONDS = 600
-
-Silence = NotRun | Unavailable
-
-_OK, _UNAVAILABLE = 200, 503
-_RUNTIME_UNAVAILABLE = "RUNTIME_UNAVAILABLE"
-_CHEAP_TTL, _TTL = 20, 60
-"""Seconds, which are what a program costs at most: compilers may be slow to start."""
+"""How long a language may take that has to be made ready when it is first used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language's programs, by its canonical name; see languages.toml."""
+    """A language by its canonical name; languages.toml tells what the members mean."""
 
     name: str
     greeting: str
@@ -37,9 +23,10 @@ class Language:
     prints: str = "42"
     interpreters: tuple[str, ...] = ()
 
-    def program(self, code: str, *, alias: str = "", interpreter: str = "") -> Program:
-        """Code in this language, sent by its name or an alias, or found by an interpreter's."""
-        return Program(alias or self.name, code, interpreter)
+    @property
+    def interpreter(self) -> str:
+        """The usual one; empty where there is none that a shebang could name."""
+        return next(iter(self.interpreters), "")
 
 
 def _read(file: Path) -> tuple[Mapping[str, Language], frozenset[str]]:
@@ -52,124 +39,4 @@ def _read(file: Path) -> tuple[Mapping[str, Language], frozenset[str]]:
 
 
 LANGUAGES, CHEAP = _read(FILE)
-"""By canonical name, and the names of those that a quick run takes."""
-
-
-class Languages:
-    """What a target says of its languages, and what comes of programs in them.
-
-    `asked` are the languages that the run is about, None leaves that to its effort; `patience` is
-    how many seconds one may take to be made ready. `ran` are those that a program ran in.
-    """
-
-    def __init__(
-        self, campaign: Campaign, asked: Collection[str] | None, patience: float = PATIENCE_SECONDS
-    ) -> None:
-        self._api = campaign.api
-        self._effort = campaign.effort
-        self._real = campaign.target.real
-        self._asked = asked
-        self._patience = patience
-        self._ready = set[str]()
-        self._silent = dict[str, Silence]()
-        self.ran = set[str]()
-
-    @cached_property
-    def listed(self) -> frozenset[str]:
-        return frozenset(member(self._api.call("listLanguages"), "languages"))
-
-    @cached_property
-    def aliases(self) -> Mapping[str, str]:
-        found: Mapping[str, str] = member(self._api.call("listLanguages"), "aliases")
-        return found
-
-    def chosen(self, name: str, *, slow: bool = False) -> Language:
-        """A language that programs are to be sent in; `slow` is said of what a full run alone does.
-
-        Raises:
-            NotRun: this run leaves it out, the target does not list it, or it took too long before.
-            Unavailable: the target said so before.
-        """
-        reason = self._left_out(name, slow=slow)
-        if reason:
-            raise NotRun(reason)
-        if name not in LANGUAGES:
-            raise NotRun(f"the suite has no program in {name}")
-        if name not in self.listed:
-            raise NotRun(f"{name} is not listed, which another check tells")
-        if name in self._silent:
-            raise self._silent[name]
-        return LANGUAGES[name]
-
-    @property
-    def taken(self) -> list[str]:
-        """The listed languages that this run is about, those that are cheap first."""
-        found = [name for name in self.listed if not self._left_out(name, slow=False)]
-        return sorted(found, key=lambda it: (it not in CHEAP, it))
-
-    def _left_out(self, name: str, *, slow: bool) -> str:
-        """Why a run takes nothing in a language; empty when it does."""
-        if self._asked is not None:
-            return "" if name in self._asked else "other languages were asked for (--languages)"
-        if name in CHEAP or (self._effort.slow if slow else self._effort.broad):
-            return ""
-        return "this run takes languages that are cheap alone (--languages asks for others)"
-
-    def run(
-        self, operation_id: str, language: Language, program: Program, **fields: object
-    ) -> tuple[Response, Result]:
-        """What an operation answers at once, and the result of a program.
-
-        Raises:
-            Unavailable: the target says that it cannot run the language, and why.
-            NotRun: it was not ready in time.
-            ContractBroken: it does anything else that is wrong.
-        """
-        self._made_ready(language)
-        accepted = self._accepted(operation_id, language, program, fields)
-        result = outcome(self._api, accepted)
-        self.ran.add(language.name)
-        return accepted, result
-
-    def _made_ready(self, language: Language) -> None:
-        """Have a job wait for what happens at the first use, which no other request should.
-
-        A real service is ready: it gets no more than the requests that count.
-        """
-        if self._real or language.name in self._ready:
-            return
-        program = language.program(language.greeting)
-        accepted = self._accepted("executeAsync", language, program, {"env": {"WHO": ""}})
-        job_id = str(member(accepted, "job_id"))
-        *_, job = watched(self._api, job_id, ENDED, self._patience)
-        if job["status"] not in ENDED:
-            self._api.call("cancelJob", {"id": job_id}, expect=(200, 404, 409))
-            told = job.get("message", job["status"])
-            late = NotRun(f"{language.name} was not ready after {self._patience:g} s: {told}")
-            raise self._remembered(language, late)
-        self._ready.add(language.name)
-
-    def _accepted(
-        self, operation_id: str, language: Language, program: Program, fields: Result
-    ) -> Response:
-        whole = {"ttl": _CHEAP_TTL if language.name in CHEAP else _TTL, **fields}
-        execution = EXECUTIONS[operation_id]
-        answer = execution(self._api, operation_id, program, whole, (_OK, _UNAVAILABLE))
-        if answer.status == _OK:
-            return answer
-        raise self._remembered(language, Unavailable(language.name, _reason(answer)))
-
-    def _remembered(self, language: Language, error: Silence) -> Silence:
-        self._silent[language.name] = error
-        return error
-
-
-def _reason(answer: Response) -> str:
-    """Why a language cannot run; raises ContractBroken for a 503 that does not say it."""
-    error, code, details = (str(member(answer, it)) for it in ("error", "code", "details"))
-    if code != _RUNTIME_UNAVAILABLE:
-        told = f"503 {code} was answered where {_RUNTIME_UNAVAILABLE} can be: {details}"
-        raise ContractBroken("status", told)
-    if details.strip() in ("", error):
-        raise ContractBroken("result", "a language is unavailable, and no details say why")
-    return details
+"""Those of the file by name, and the names of those that a quick run takes."""

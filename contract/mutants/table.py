@@ -3,6 +3,7 @@
 from contract.mutants.faults.images import IMAGES, SNAPSHOTS
 from contract.mutants.faults.jobs import JOBS
 from contract.mutants.faults.keys import KEYS
+from contract.mutants.faults.languages import LANGUAGES
 from contract.mutants.faults.limits import INJECTED, LIMITS
 from contract.mutants.faults.logs import LOGS
 from contract.mutants.faults.programs import PROGRAMS
@@ -34,6 +35,7 @@ MUTANTS = {
         *REQUESTS,
         *JOBS,
         *PROGRAMS,
+        *LANGUAGES,
         *SESSIONS,
         *SHELL,
         *LOGS,

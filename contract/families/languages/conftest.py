@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from contract.campaign import Campaign
-from contract.languages import PATIENCE_SECONDS, Languages
+from contract.families.languages.spoken import Languages
+from contract.languages import PATIENCE_SECONDS
 from contract.spec import SPEC, loaded
 
 

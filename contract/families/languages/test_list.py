@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from contract.api import Api, member
-from contract.languages import Languages
+from contract.families.languages.spoken import Languages
 
 pytestmark = pytest.mark.operations("listLanguages")
 

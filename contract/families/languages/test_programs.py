@@ -7,8 +7,10 @@ import pytest
 
 from contract.api import member
 from contract.execution import Result
-from contract.languages import LANGUAGES, Language, Languages
+from contract.families.languages.spoken import Languages
+from contract.languages import LANGUAGES, Language
 from contract.outcomes import NotRun, Unavailable
+from contract.programs import Program
 
 
 def greeted(result: Result, language: Language, who: str) -> None:
@@ -26,7 +28,7 @@ def who() -> str:
 @pytest.mark.operations("execute")
 def test_a_listed_language_runs(languages: Languages, canonical: str, who: str) -> None:
     language = languages.chosen(canonical)
-    program = language.program(language.greeting)
+    program = Program(language.name, language.greeting)
     _, result = languages.run("execute", language, program, env={"WHO": who})
     greeted(result, language, who)
 
@@ -39,7 +41,7 @@ def test_not_all_listed_languages_are_unavailable(languages: Languages, who: str
     while taken and not languages.ran:
         with suppress(Unavailable):
             language = languages.chosen(taken.pop(0))
-            program = language.program(language.greeting)
+            program = Program(language.name, language.greeting)
             languages.run("execute", language, program, env={"WHO": who})
     assert languages.ran, "not one of the languages runs"
 
@@ -48,7 +50,7 @@ def test_not_all_listed_languages_are_unavailable(languages: Languages, who: str
 @pytest.mark.operations("execute")
 def test_the_documented_line_prints_what_it_should(languages: Languages, name: str) -> None:
     language = languages.chosen(name, slow=True)
-    _, result = languages.run("execute", language, language.program(language.line))
+    _, result = languages.run("execute", language, Program(language.name, language.line))
     assert (result["exit_code"], result["stdout"].strip()) == (0, language.prints), result["stderr"]
 
 
@@ -59,7 +61,7 @@ def test_an_alias_is_the_language_that_it_stands_for(
     if alias not in languages.aliases:
         raise NotRun(f"{alias} is not listed as an alias")
     language = languages.chosen(languages.aliases[alias], slow=True)
-    program = language.program(language.greeting, alias=alias)
+    program = Program(alias, language.greeting)
     _, result = languages.run("execute", language, program, env={"WHO": who})
     greeted(result, language, who)
 
@@ -71,7 +73,7 @@ def test_the_language_is_found_by_the_shebang(
 ) -> None:
     language = languages.chosen(name, slow=True)
     for interpreter in language.interpreters:
-        program = language.program(language.greeting, interpreter=interpreter)
+        program = Program(language.name, language.greeting, interpreter)
         answer, result = languages.run(operation_id, language, program, env={"WHO": who})
         assert member(answer, "detected_language") == name
         greeted(result, language, who)

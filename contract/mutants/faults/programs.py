@@ -288,13 +288,6 @@ PROGRAMS = (
         Kind.TIME,
     ),
     _loses(
-        "language-undetected",
-        "Whatever is run is said to be bash.",
-        document(lambda body: body.update(language="bash", detected_language="bash")),
-        ("run", "runAsync"),
-        Kind.STATE,
-    ),
-    _loses(
         "looking-fails",
         "A program that looks for files by their name fails.",
         _code(lambda it: "exit 1" if "find / " in it else it),

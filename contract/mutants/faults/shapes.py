@@ -185,22 +185,6 @@ SHAPES = (
         document(_put(paths={})),
     ),
     Mutant(
-        "languages-unlisted",
-        "No language is listed.",
-        Kind.DATA_LOSS,
-        "semantics",
-        ("listLanguages",),
-        document(_put(languages=[], count=0)),
-    ),
-    Mutant(
-        "languages-miscounted",
-        "count is not the number of languages.",
-        Kind.SCHEMA,
-        "semantics",
-        ("listLanguages",),
-        document(lambda body: body.update(count=body["count"] + 1)),
-    ),
-    Mutant(
         "shells-miscounted",
         "count is not the number of shells.",
         Kind.SCHEMA,
