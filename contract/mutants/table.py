@@ -3,12 +3,14 @@
 from contract.mutants.faults.images import IMAGES, SNAPSHOTS
 from contract.mutants.faults.jobs import JOBS
 from contract.mutants.faults.keys import KEYS
+from contract.mutants.faults.languages import LANGUAGES
 from contract.mutants.faults.limits import INJECTED, LIMITS
+from contract.mutants.faults.logs import LOGS
 from contract.mutants.faults.programs import PROGRAMS
 from contract.mutants.faults.requests import REQUESTS
 from contract.mutants.faults.servers import SERVERS
 from contract.mutants.faults.services import SERVICES
-from contract.mutants.faults.sessions import SESSIONS, SHELL, STREAMS
+from contract.mutants.faults.sessions import SESSIONS, SHELL
 from contract.mutants.faults.shapes import SHAPES
 from contract.mutants.faults.signatures import SIGNATURES
 from contract.mutants.faults.statuses import STATUSES
@@ -33,9 +35,10 @@ MUTANTS = {
         *REQUESTS,
         *JOBS,
         *PROGRAMS,
+        *LANGUAGES,
         *SESSIONS,
         *SHELL,
-        *STREAMS,
+        *LOGS,
         *SERVICES,
         *SNAPSHOTS,
         *IMAGES,

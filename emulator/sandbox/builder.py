@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
+import requests
+from docker.errors import DockerException
 
 from emulator.clock import Clock
 from emulator.sandbox.build_log import BuildCancelled
@@ -54,10 +56,14 @@ class Builder:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def there(self, name: str) -> bool:
-        """Whether nothing has to be built for `name`."""
+        """Whether nothing has to be built for `name`, as far as the engine can be asked."""
         if name in self._there:
             return True
-        steps = await asyncio.to_thread(self._images.plan, [], [name])
+        try:
+            steps = await asyncio.to_thread(self._images.plan, [], [name])
+        except (DockerException, requests.RequestException) as error:
+            logger.warning("cannot ask for images: %s", error)
+            return True  # who then starts a container hears of it too
         if all(step.present for step in steps):
             self._there.add(name)
         return name in self._there

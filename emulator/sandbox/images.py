@@ -11,6 +11,7 @@ import docker
 import requests
 from docker.errors import DockerException
 
+from emulator.sandbox import shells
 from emulator.sandbox.build_log import BuildCancelled, BuildLog
 from emulator.sandbox.build_targets import (
     AgentVolume,
@@ -84,6 +85,7 @@ class Images:
         self._client = client
         self._folder = catalogue.folder
         self._facts = {runtime.name: runtime.image for runtime in catalogue}
+        self._facts[shells.IMAGE] = catalogue.shells.image
         self._extra_ca = extra_ca
         self._images: dict[str, DockerfileImage] = {}
 

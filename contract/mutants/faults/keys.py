@@ -62,7 +62,8 @@ def _plain(_call: Call, answer: Answer) -> None:
 
 
 def _key_unknown(call: Call) -> bool:
-    return call.header(AUTHORIZATION) is not None and call.credentials is None
+    _, _, key = (call.header(AUTHORIZATION) or "").partition("Bearer ")
+    return bool(key) and call.credentials is None
 
 
 async def _unknown_as_main(call: Call, proceed: Proceed) -> Answer:

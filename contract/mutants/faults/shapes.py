@@ -185,14 +185,6 @@ SHAPES = (
         document(_put(paths={})),
     ),
     Mutant(
-        "languages-miscounted",
-        "count is not the number of languages.",
-        Kind.SCHEMA,
-        "semantics",
-        ("listLanguages",),
-        document(lambda body: body.update(count=body["count"] + 1)),
-    ),
-    Mutant(
         "shells-miscounted",
         "count is not the number of shells.",
         Kind.SCHEMA,

@@ -16,6 +16,10 @@ def _with_status(code: int) -> Callable[[Call, Answer], None]:
     return edit
 
 
+def _allowing_all(_call: Call, answer: Answer) -> None:
+    answer.headers = replaced(answer.headers, allow="GET, POST, PUT, PATCH, DELETE")
+
+
 def _without_allow(_call: Call, answer: Answer) -> None:
     answer.headers = replaced(answer.headers, allow=None)
 
@@ -60,6 +64,14 @@ STATUSES = (
         "operations",
         seen_at=("execute",),
         build=on_response(_without_allow, status(405)),
+    ),
+    Mutant(
+        "all-allowed",
+        "A 405 says that there are all methods, the refused one among them.",
+        Kind.STATUS,
+        "operations",
+        seen_at=("execute",),
+        build=on_response(_allowing_all, status(405)),
     ),
     Mutant(
         "method-as-missing",
