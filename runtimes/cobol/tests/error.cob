@@ -1,0 +1,5 @@
+identification division.
+program-id. broken.
+procedure division.
+    display "never printed" to.
+    stop run.

@@ -1,0 +1,7 @@
+import std.process : environment;
+import std.stdio;
+
+void main()
+{
+    writeln(environment["GREETING"]);
+}

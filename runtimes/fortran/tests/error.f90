@@ -1,0 +1,4 @@
+program error
+    implicit none
+    print '(a)' 'never printed'
+end program error

@@ -1,0 +1,4 @@
+program utf8
+    implicit none
+    print '(a)', 'Grüße, 世界 🌍'
+end program utf8

@@ -1,0 +1,4 @@
+import System.Environment (getEnv)
+
+main :: IO ()
+main = getEnv "GREETING" >>= putStrLn

@@ -1,0 +1,4 @@
+echo "started"
+stdout.flushFile()
+while true:
+  discard

@@ -1,0 +1,3 @@
+echo "to stdout"
+stderr.writeLine "to stderr"
+quit 3

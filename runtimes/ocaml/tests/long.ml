@@ -1,0 +1,4 @@
+let () =
+  for _ = 1 to 100_000 do
+    print_endline "123456789"
+  done

@@ -1,0 +1,5 @@
+let () =
+  print_endline "started";
+  while true do
+    ()
+  done
