@@ -1,0 +1,4 @@
+puts "started"
+STDOUT.flush
+loop do
+end

@@ -1,0 +1,3 @@
+puts "to stdout"
+STDERR.puts "to stderr"
+exit 3
