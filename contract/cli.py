@@ -23,7 +23,8 @@ COMMANDS = {
 }
 """Commands by name, and the module of each: HELP, `arguments(parser)` and `main(args)`."""
 
-COULD_NOT_RUN = 2
+COULD_NOT_RUN, INTERRUPTED = 2, 130
+"""Exit statuses of every command; the second is a shell's for what Ctrl-C ended."""
 
 
 class Command(Protocol):
@@ -64,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = known.parse_args(argv)
     try:
         status: int = args.main(args)
+    except KeyboardInterrupt:
+        print("unsandbox-contract: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except OSError as error:
         print(f"unsandbox-contract: could not run: {error}", file=sys.stderr)
         return COULD_NOT_RUN

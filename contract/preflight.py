@@ -21,7 +21,6 @@ from contract.wire import NoAnswer
 __all__ = [
     "BROKEN",
     "COULD_NOT_RUN",
-    "INTERRUPTED",
     "KEPT",
     "UNFINISHED",
     "CouldNotRun",
@@ -31,7 +30,7 @@ __all__ = [
     "reachable",
 ]
 
-KEPT, BROKEN, COULD_NOT_RUN, UNFINISHED, INTERRUPTED = 0, 1, 2, 3, 130
+KEPT, BROKEN, COULD_NOT_RUN, UNFINISHED = 0, 1, 2, 3
 """Exit statuses. UNFINISHED: the contract is kept as far as was run, but the budget ended first."""
 
 _SECONDS = 10

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.api import Api, member
-from contract.outcomes import NotRun
+from contract.languages import LANGUAGES
+from contract.outcomes import NotRun, Rehearsed
 
 __all__ = ["FILE", "Program", "Programs"]
 
@@ -34,17 +35,12 @@ class Programs:
     """Those of the file, in the languages that a target lists and can run."""
 
     def __init__(self, api: Api, file: Path = FILE) -> None:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-        self.shebangs: Mapping[str, list[str]] = document.pop("shebangs")
-        self._table: Mapping[str, Mapping[str, str]] = document
+        self._table: Mapping[str, Mapping[str, str]] = tomllib.loads(
+            file.read_text(encoding="utf-8")
+        )
         self._api = api
         self._listed: frozenset[str] | None = None
         self._works: dict[str, bool] = {}
-
-    @property
-    def known(self) -> list[str]:
-        """The languages that the file has."""
-        return list(self._table["nothing"])
 
     def some(self, name: str) -> Program:
         """In the first language that runs; raises NotRun when there is none."""
@@ -59,17 +55,33 @@ class Programs:
         return list(self._every(name)) or [self.some(name)]
 
     def runs(self, language: str) -> bool:
-        """Whether the target lists a language and has it run a program that does nothing."""
+        """Whether the target lists a language and has it run a program that does nothing.
+
+        In a dry run it is asked once, as in any other, and taken to do so from then on.
+        """
         if self._listed is None:
-            listed = member(self._api.call("listLanguages"), "languages")
-            self._listed = frozenset(listed)
+            self._listed = self._languages()
         if language in self._listed and language not in self._works:
-            body = {"language": language, "code": self._table["nothing"][language]}
-            answer = self._api.call("execute", json=body, expect=(200, _UNAVAILABLE))
-            self._works[language] = answer.status != _UNAVAILABLE
+            self._works[language] = self._tried(language)
         return self._works.get(language, False)
+
+    def _languages(self) -> frozenset[str]:
+        try:
+            return frozenset(member(self._api.call("listLanguages"), "languages"))
+        except Rehearsed:
+            self._listed = frozenset(self._table["nothing"])
+            raise
+
+    def _tried(self, language: str) -> bool:
+        body = {"language": language, "code": self._table["nothing"][language]}
+        try:
+            answer = self._api.call("execute", json=body, expect=(200, _UNAVAILABLE))
+        except Rehearsed:
+            self._works[language] = True
+            raise
+        return answer.status != _UNAVAILABLE
 
     def _every(self, name: str) -> Iterator[Program]:
         for language, code in self._table[name].items():
             if self.runs(language):
-                yield Program(language, code, next(iter(self.shebangs.get(language, ())), ""))
+                yield Program(language, code, LANGUAGES[language].interpreter)

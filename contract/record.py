@@ -32,7 +32,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "secret, and nothing was written; 2 could not run."
     )
     options.add_to(parser, ("target", "targets", "spec", "profile", *options.REINS))
-    parser.add_argument("--out", metavar="DIR", type=Path, default=FOLDER, help="where they go")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=FOLDER,
+        help=f"where they go; left out: those of the suite, {FOLDER}".replace("%", "%%"),
+    )
 
 
 def main(args: argparse.Namespace) -> int:

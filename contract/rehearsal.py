@@ -12,7 +12,7 @@ from typing import Any
 from contract.creation import Creations
 from contract.evidence import Evidence
 from contract.exchange import Exchange, Request
-from contract.outcomes import NotRun
+from contract.outcomes import Rehearsed
 from contract.spec import Spec
 from contract.target import REAL_OPT_IN, Target
 from contract.usage import vcpu_minutes
@@ -31,7 +31,7 @@ class Rehearsal:
         self._creations = creations
 
     def before(self, request: Request) -> None:
-        """Raises NotRun."""
+        """Raises Rehearsed."""
         kinds = self._creations.kinds(request.operation)
         self._evidence.event(
             WOULD_SEND,
@@ -40,7 +40,7 @@ class Rehearsal:
             spends=vcpu_minutes(request),
             creates=sorted(kind.remove.path.split("/")[1] for kind in kinds),
         )
-        raise NotRun(DRY)
+        raise Rehearsed(DRY)
 
     def after(self, exchange: Exchange) -> None:
         """Nothing is answered where nothing is sent."""
@@ -54,20 +54,26 @@ def told(
 ) -> Iterator[str]:
     """Lines about what would be sent to a target, by the events of each family."""
     sent = list[Sent]()
-    kept_back = Counter[tuple[str, str, str]]()
+    kept_back = Counter[str]()
     for family, found in events.items():
         for event in found:
             if event["event"] == WOULD_SEND:
                 sent.append(Sent(family, event["operation"], event["spends"], event["creates"]))
             elif event["event"] == "result" and event["message"] != DRY:
-                kept_back[family, event["check"], event["message"]] += 1
+                kept_back[_reason(event)] += 1
     yield f"Nothing was sent. This is the least that would be, to {target.url}:"
     yield from _requests(spec, sent)
     yield from _sum(target, sent, rate)
     if kept_back:
-        yield "Not run:"
-    for (family, check, reason), count in kept_back.items():
-        yield f"  {family}: {check}: {reason}" + (f" (x {count})" if count > 1 else "")
+        yield f"Not run: {sum(kept_back.values())} checks"
+    for reason, count in kept_back.most_common():
+        yield f"  {count:>5}  {reason}"
+
+
+def _reason(event: Mapping[str, Any]) -> str:
+    """Why a check is not run, without the operation that it is about."""
+    reason: str = event["message"].removeprefix(event["operation"])
+    return reason.lstrip(": ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,24 +15,23 @@ from contract import deviations, evidence, options, rehearsal
 from contract.campaign import opened, redactor
 from contract.consent import admitted
 from contract.deviations import DeviationError, Deviations
+from contract.languages import LANGUAGES
 from contract.ledger import left_behind
-from contract.outcomes import Outcome
 from contract.preflight import (
     BROKEN,
     COULD_NOT_RUN,
-    INTERRUPTED,
     KEPT,
     UNFINISHED,
     CouldNotRun,
     introduced,
 )
 from contract.printable import printable
-from contract.profiles import chosen
+from contract.profiles import FREE, Profile, chosen
 from contract.reins import Reins, bare_wire
 from contract.removal import settle
 from contract.report import write
 from contract.report.header import Header, suite_version
-from contract.report.matrix import Matrix, Verdict
+from contract.report.matrix import Matrix, Standing, Verdict
 from contract.report.terminal import summary
 from contract.shards import METER, Shard, families, in_parallel
 from contract.spec import SPEC, Spec, SpecError
@@ -91,9 +90,6 @@ def main(args: argparse.Namespace) -> int:
     except (CouldNotRun, DeviationError, SpecError, TargetError) as error:
         print(printable(f"unsandbox-contract: could not run: {error}"), file=sys.stderr)
         return COULD_NOT_RUN
-    except KeyboardInterrupt:
-        print("unsandbox-contract: interrupted", file=sys.stderr)
-        return INTERRUPTED
 
 
 def _deviations(args: argparse.Namespace, target: Target, spec: Spec) -> Deviations:
@@ -108,21 +104,24 @@ def _run(args: argparse.Namespace, spec: Spec, names: Sequence[str], folder: Pat
     target = admitted(args.target, args.url, args.targets)
     known = _deviations(args, target, spec)
     _known_operations(args, spec)
+    _known_languages(args)
     seed = args.seed if args.seed is not None else secrets.randbelow(2**32)
     began, started = time.time(), time.monotonic()
     print(f"{target.name} at {target.url}, seed {seed}")
-    _prepare(args, target, spec, folder)
+    told = _prepare(args, target, spec, folder)
     shards = [Shard(args, name, seed, folder, redactor(target)) for name in names]
     broken, interrupted = _carried_out(shards, _jobs(args, target))
     _clear_away(args, target, spec)
     events = evidence.read(shard.events for shard in shards if shard.events.exists())
-    matrix = Matrix(spec, events, known)
+    matrix = Matrix(spec, events, known, _operations(args) if _parts(args) else None)
     header = _header(args, target, spec, seed, began, time.monotonic() - started)
     verdict = matrix.verdict(
         whole=header.whole and not broken and not interrupted,
         further=[f"the family {name} did not come to an end" for name in broken],
     )
-    print(summary(header, matrix, verdict, args.report))
+    note = _excused(matrix, chosen(args.profile, real=target.real)) if told else ""
+    note += "; the run was interrupted before its end" if interrupted else ""
+    print(summary(header, matrix, verdict, args.report, note))
     if args.report:
         write(args.report, header, matrix, verdict)
     if interrupted:
@@ -135,25 +134,46 @@ def _status(matrix: Matrix, verdict: Verdict, broken: Sequence[str]) -> int:
         return BROKEN
     if broken:
         raise CouldNotRun(f"these families did not come to an end: {', '.join(broken)}")
-    if not matrix.results:
-        raise CouldNotRun("no check fits what was asked for")
+    if verdict.empty:
+        raise CouldNotRun(matrix.nothing)
     if verdict.unfinished:
         return UNFINISHED
-    if not any(count for it, count in matrix.counts.items() if it is not Outcome.NOT_RUN):
-        raise CouldNotRun("no check came to a result; the report says why of each")
     return KEPT if verdict.kept else BROKEN
 
 
-def _prepare(args: argparse.Namespace, target: Target, spec: Spec, folder: Path) -> None:
-    """See that the server is there; learn of the key what the command line leaves out."""
+def _prepare(args: argparse.Namespace, target: Target, spec: Spec, folder: Path) -> bool:
+    """See that the server is there; learn of the key what the command line leaves out.
+
+    Returns:
+        Whether it is the server that says which tier the run keeps to.
+    """
     reins = Reins(args.tier, args.rate, options.limits(args), folder / METER)
     with opened(target, profile=args.profile, spec=args.spec, reins=reins) as campaign:
         key = introduced(campaign)
+    told = args.tier is None and key.tier is not None
     args.tier = args.tier or key.tier
     if target.real:
         args.rate = args.rate or key.per_minute
         print(f"  {_rate(args, target):g} requests a minute")
     _clear_away(args, target, spec)
+    return told
+
+
+def _excused(matrix: Matrix, profile: Profile) -> str:
+    """What the tier that the server told has left out; empty for nothing."""
+    held = [
+        row
+        for row in matrix.asked.values()
+        if row.standing is Standing.NOT_RUN
+        and row.operation.traits.tier != FREE
+        and profile.allows(row.operation) is None
+    ]
+    if not held:
+        return ""
+    return (
+        f"; {len(held)} operations were not run, as the server says that the key is on the free "
+        "tier: --tier paid asks for them"
+    )
 
 
 def _clear_away(args: argparse.Namespace, target: Target, spec: Spec) -> None:
@@ -182,7 +202,8 @@ def _rehearse(args: argparse.Namespace, spec: Spec, names: Sequence[str], folder
     """Go through the families without sending anything; say what would have been sent."""
     target = resolve(args.target, args.url, args.targets)
     shards = [Shard(args, name, args.seed or 0, folder, redactor(target)) for name in names]
-    broken, interrupted = _carried_out(shards, args.jobs or os.cpu_count() or 1)
+    # As the run would, since those that come first leave the others what is left of the budget.
+    broken, interrupted = _carried_out(shards, _jobs(args, target))
     if interrupted:
         raise KeyboardInterrupt
     if broken:
@@ -200,11 +221,7 @@ def _header(
     began: float,
     seconds: float,
 ) -> Header:
-    parts = [
-        *(args.family or ()),
-        *([f"checks like {args.only}"] if args.only else []),
-        *([f"operations {args.operations}"] if args.operations else []),
-    ]
+    parts = _parts(args)
     return Header(
         target=target.name,
         url=target.url,
@@ -223,6 +240,24 @@ def _header(
     )
 
 
+def _parts(args: argparse.Namespace) -> list[str]:
+    """What was asked for, in words; empty for everything."""
+    return [
+        *(args.family or ()),
+        *([f"checks like {args.only}"] if args.only else []),
+        *([f"operations {args.operations}"] if args.operations else []),
+    ]
+
+
+def _operations(args: argparse.Namespace) -> list[str]:
+    """The operations that were asked for by name."""
+    return _names(args.operations)
+
+
+def _names(listed: str | None) -> list[str]:
+    return [name for it in (listed or "").split(",") if (name := it.strip())]
+
+
 def _chosen(wanted: Sequence[str] | None) -> list[str]:
     known = families()
     unknown = set(wanted or ()) - set(known)
@@ -233,10 +268,16 @@ def _chosen(wanted: Sequence[str] | None) -> list[str]:
 
 def _known_operations(args: argparse.Namespace, spec: Spec) -> None:
     """Raises CouldNotRun for a name that would leave out every check but those of no operation."""
-    asked = (name.strip() for name in (args.operations or "").split(","))
-    unknown = [name for name in asked if name and name not in spec.operations]
+    unknown = [name for name in _operations(args) if name not in spec.operations]
     if unknown:
         raise CouldNotRun(f"there is no operation {unknown[0]}; openapi.yaml names them")
+
+
+def _known_languages(args: argparse.Namespace) -> None:
+    """Raises CouldNotRun for a name that would leave out every language."""
+    unknown = [name for name in _names(args.languages) if name not in LANGUAGES]
+    if unknown:
+        raise CouldNotRun(f"there is no language {unknown[0]}; there are: {', '.join(LANGUAGES)}")
 
 
 def _jobs(args: argparse.Namespace, target: Target) -> int:

@@ -18,10 +18,10 @@ from contract.redact import Redactor
 from contract.state import caching
 
 __all__ = [
-    "ENDED",
     "FAMILIES",
     "METER",
     "Shard",
+    "ended",
     "families",
     "in_parallel",
     "pytest_arguments",
@@ -29,20 +29,25 @@ __all__ = [
 ]
 
 FAMILIES = Path(__file__).parent / "families"
+FIRST, LAST = frozenset({"operations"}), frozenset({"authentication"})
+"""What tells most by a request, each operation once, and what takes most of them: half a run's."""
+
 METER = "meter.json"
 """The file beside the events in which the families of a run count what they use up."""
 
 _POLL_SECONDS = 0.2
-_PASSED, _FAILED, _NONE_FIT = ENDED = 0, 1, 5
+_PASSED, _FAILED, _NONE_FIT = 0, 1, 5
 """The exit statuses of a pytest that came to its end."""
 
 
 def families() -> list[str]:
-    """The names of all families: a module `test_NAME.py` or a folder NAME of such modules each."""
+    """The names of all families: a module `test_NAME.py` or a folder NAME of such modules each.
+
+    They are in the order of a run, which a small budget follows no further than it reaches.
+    """
     folders = {file.parent.name for file in FAMILIES.glob("*/test_*.py")}
-    return sorted(
-        folders | {file.stem.removeprefix("test_") for file in FAMILIES.glob("test_*.py")}
-    )
+    found = folders | {file.stem.removeprefix("test_") for file in FAMILIES.glob("test_*.py")}
+    return sorted(found, key=lambda name: (name in LAST, name not in FIRST, name))
 
 
 def checks(family: str) -> str:
@@ -81,6 +86,21 @@ def pytest_arguments(
         elif value not in (None, False):
             own.append(f"--contract-{option.name}={value}")
     return own
+
+
+def ended(status: int, events: Path) -> bool:
+    """Whether a pytest came to its end, and what it wrote down is what it says by its status.
+
+    A failure before there is evidence, or after, would otherwise be no failure at all.
+    """
+    if not events.exists():
+        return status in (_PASSED, _NONE_FIT)
+    whole = failed = False
+    for event in evidence.read([events]):
+        whole = whole or event["event"] == "end"
+        failed = failed or event.get("outcome") == Outcome.FAILED
+    told = {_PASSED, _NONE_FIT, *([_FAILED] if failed else ())}
+    return whole and status in told
 
 
 @dataclass(slots=True)
@@ -126,20 +146,6 @@ class Shard:
             self._listener.join()
         return self.output.read_text(encoding="utf-8")
 
-    def ended(self, status: int) -> bool:
-        """Whether pytest came to its end, and what it wrote down is what it says by its status.
-
-        A failure before there is evidence, or after, would otherwise be no failure at all.
-        """
-        if not self.events.exists():
-            return status in (_PASSED, _NONE_FIT)
-        whole = failed = False
-        for event in evidence.read([self.events]):
-            whole = whole or event["event"] == "end"
-            failed = failed or event.get("outcome") == Outcome.FAILED
-        told = {_PASSED, _NONE_FIT, *([_FAILED] if failed else ())}
-        return whole and status in told
-
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
         """Keep what pytest says, clean before it reaches the disk."""
         with process, self.output.open("w", encoding="utf-8") as output:
@@ -167,7 +173,7 @@ def in_parallel(shards: Sequence[Shard], jobs: int) -> Iterator[str]:
                 said = shard.said()
                 progress.erase()
                 print(f"  {family:<16} {time.monotonic() - began:5.1f} s")
-                if not shard.ended(process.returncode):
+                if not ended(process.returncode, shard.events):
                     print(printable(said[-3000:]))
                     yield family
             progress.show({name: it[0].events for name, it in running.items()}, len(waiting))

@@ -1,5 +1,6 @@
 """A session's shell as its clients use it: a WebSocket, its handshake judged as any answer."""
 
+import asyncio
 import re
 import secrets
 import time
@@ -8,16 +9,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.http11 import Response as Handshake
-from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from contract.api import Api
 from contract.exchange import Exchange, Request, Response
 from contract.messages import SHOWN, document
 from contract.outcomes import ContractBroken
-from contract.redirects import NotUpgraded, OneHandshake
+from contract.redirects import ConnectOnce
 from contract.spec import Spec
 from contract.wire import NoAnswer, Wire
 
@@ -41,8 +43,13 @@ _EVENT = "#/components/schemas/ShellEvent"
 
 @dataclass(slots=True)
 class Shell:
-    """One client of a shell; `output` is what came and was not looked at, `events` the JSON."""
+    """One client of a shell; `output` is what came and was not looked at, `events` the JSON.
 
+    The connection lives on the event loop of `portal`, in a thread of its own: the library's client
+    without one may wait for ever where a server refuses the handshake over TLS.
+    """
+
+    portal: BlockingPortal
     connection: ClientConnection
     spec: Spec
     output: bytearray = field(default_factory=bytearray)
@@ -55,11 +62,11 @@ class Shell:
 
     def resize(self, columns: int, rows: int) -> None:
         """Say how large the terminal is, with the very bytes that clients send."""
-        self.connection.send(f'{{"type":"resize","cols":{columns},"rows":{rows}}}')
+        self._send(f'{{"type":"resize","cols":{columns},"rows":{rows}}}')
 
     def type(self, typed: bytes) -> None:
         """Send bytes as a keyboard would."""
-        self.connection.send(typed)
+        self._send(typed)
 
     def until(self, wanted: bytes) -> bytes:
         """Output up to and with `wanted`.
@@ -101,8 +108,11 @@ class Shell:
             told = f"the shell did not end: {self._shown()}"
             raise ContractBroken("close", told) from None
 
+    def _send(self, message: str | bytes) -> None:
+        self.portal.call(self.connection.send, message)
+
     def _receive(self, deadline: float) -> None:
-        frame = self.connection.recv(timeout=max(deadline - time.monotonic(), 0))
+        frame = self.portal.call(_received, self.connection, deadline - time.monotonic())
         if isinstance(frame, str):
             self.events.append(self._event(frame))
         else:
@@ -133,18 +143,24 @@ def opened(
     request = handshake(api, session_id)
     if not signed:
         request = replace(request, headers=(), account=None)
-    with _dialled(api.wire, request, protocols) as answer:
+    with (
+        start_blocking_portal() as portal,
+        _dialled(portal, api.wire, request, protocols) as answer,
+    ):
         if isinstance(answer, Response):
             told = f"the shell did not open: {answer.status}: {answer.text[:SHOWN]}"
             raise ContractBroken("status", told)
-        shell = Shell(answer, api.spec)
+        shell = Shell(portal, answer, api.spec)
         shell.resize(80, 24)
         yield shell
 
 
 def refused(api: Api, request: Request, protocols: Sequence[str] = (PROTOCOL,)) -> Response:
     """The answer of a server that opens no shell; raises ContractBroken when it opens one."""
-    with _dialled(api.wire, request, protocols) as answer:
+    with (
+        start_blocking_portal() as portal,
+        _dialled(portal, api.wire, request, protocols) as answer,
+    ):
         if not isinstance(answer, Response):
             raise ContractBroken("status", f"a shell opened: GET {request.target}")
         return answer
@@ -158,7 +174,7 @@ def handshake(api: Api, session_id: str, *, probe: bool = False) -> Request:
 
 @contextmanager
 def _dialled(
-    wire: Wire, request: Request, protocols: Sequence[str]
+    portal: BlockingPortal, wire: Wire, request: Request, protocols: Sequence[str]
 ) -> Iterator[ClientConnection | Response]:
     """The connection as long as the block, or what was answered instead; either is evidence."""
     request = replace(request, headers=(*request.headers, *UPGRADE))
@@ -167,9 +183,10 @@ def _dialled(
     with ExitStack() as stack:
         connection = None
         try:
-            connection = stack.enter_context(_connect(wire, request, protocols))
+            dialling = _connect(wire, request, protocols)
+            connection = stack.enter_context(portal.wrap_async_context_manager(dialling))
             said = connection.response
-        except NotUpgraded as error:
+        except InvalidStatus as error:
             said = error.response
         except (InvalidHandshake, OSError, TimeoutError) as error:
             raise NoAnswer(request, error) from error
@@ -178,8 +195,14 @@ def _dialled(
         yield connection or answer
 
 
-def _connect(wire: Wire, request: Request, protocols: Sequence[str]) -> ClientConnection:
-    return connect(
+async def _received(connection: ClientConnection, seconds: float) -> str | bytes:
+    """The next message; raises TimeoutError and ConnectionClosed."""
+    async with asyncio.timeout(seconds):
+        return await connection.recv()
+
+
+def _connect(wire: Wire, request: Request, protocols: Sequence[str]) -> ConnectOnce:
+    return ConnectOnce(
         f"ws{wire.target.url.removeprefix('http')}{request.target}",
         additional_headers=[pair for pair in request.headers if pair not in UPGRADE],
         subprotocols=[Subprotocol(name) for name in protocols] or None,
@@ -189,7 +212,6 @@ def _connect(wire: Wire, request: Request, protocols: Sequence[str]) -> ClientCo
         max_size=_LARGEST_FRAME,
         user_agent_header=None,
         proxy=None,
-        create_connection=OneHandshake,
     )
 
 

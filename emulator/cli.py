@@ -132,7 +132,8 @@ def _keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def _runtimes(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("runtimes", help="list, build, test or prune languages' images")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    _named(_add(actions, "build", "build images that are missing", runtimes.build))
+    build = _named(_add(actions, "build", "build images that are missing", runtimes.build))
+    build.epilog = f"Other images can be named too: {', '.join(runtimes.OTHERS)}."
     _add(actions, "list", "list languages and the state of their images", runtimes.list_)
     text = "run the test programs of languages in both isolation modes"
     test = _add(actions, "test", text, runtime_trials.run)
@@ -144,11 +145,12 @@ def _runtimes(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
 
 
-def _named(parser: argparse.ArgumentParser) -> None:
+def _named(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="languages; none means those that `up` keeps warm"
     )
     parser.add_argument("--all", action="store_true", help="every language")
+    return parser
 
 
 if __name__ == "__main__":

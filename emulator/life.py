@@ -27,6 +27,7 @@ from emulator.paths import RUNTIMES, SPEC
 from emulator.readiness import Readiness
 from emulator.runs import Runs
 from emulator.sandbox.build_log import BuildCancelled
+from emulator.sandbox.builder import Builder
 from emulator.sandbox.compile_cache import CompileCache
 from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.execution import Executor
@@ -75,6 +76,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         engine = open_engine(instance_of(database), settings.start_concurrency * 2)
         stack.callback(engine.close)
         images = Images(engine.client, catalogue, settings.extra_ca)
+        builder = Builder(engine.client, images, settings.data_dir / "logs", clock)
         compiles = CompileCache(
             settings.compile_cache * MIB, lambda runtime: images.image(runtime.name).reference
         )
@@ -84,7 +86,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         listener = stack.enter_context(inner.bound())
         stack.push_async_callback(_remove_what_is_left, engine)
         egress = Egress(
-            engine, images, _egress_settings(settings), clock, journal.record_connection
+            engine, images, builder, _egress_settings(settings), clock, journal.record_connection
         )
         stack.push_async_callback(egress.close)
         networks: dict[str, Network] = {
@@ -99,7 +101,10 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         starter = Starter(engine, images, limits, clock, networks)
         pool = Pool(starter, _policy(settings, budget.total // limits.memory_bytes), clock)
         stack.push_async_callback(pool.close)
-        executor = Executor(pool, engine, networks, budget, clock, settings.queue_timeout, compiles)
+        executor = Executor(
+            pool, builder, engine, networks, budget, clock, settings.queue_timeout, compiles
+        )
+        stack.push_async_callback(builder.close)
         jobs, slots = _jobs(settings, database, clock), Slots()
         runs = Runs(jobs, slots, executor, clock)
         stack.push_async_callback(runs.close)
@@ -129,8 +134,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
 
 
 def _egress_settings(settings: Settings) -> EgressSettings:
-    logs = settings.data_dir / "logs"
-    return EgressSettings(settings.egress_allow, settings.egress_dns, logs, settings.queue_timeout)
+    return EgressSettings(settings.egress_allow, settings.egress_dns, settings.queue_timeout)
 
 
 async def _remove_what_is_left(engine: Engine) -> None:

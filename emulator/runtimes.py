@@ -1,12 +1,13 @@
 """`unsandbox-emulator runtimes`: the images of languages listed, built and pruned."""
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 
 from emulator.gateway import proxy
 from emulator.life import chosen_runtimes, open_engine
 from emulator.paths import RUNTIMES
+from emulator.sandbox import shells
 from emulator.sandbox.build_targets import Target
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.images import BuildFailed, Images, build_possible
@@ -15,17 +16,20 @@ from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.settings import Settings
 from emulator.terminal import say
 
+OTHERS = (proxy.NAME, shells.IMAGE)
+"""Images of no language: the proxy's, built with every language, and that of sessions."""
+
 
 def build(settings: Settings, options: argparse.Namespace) -> int:
-    """Build what is missing of the languages named, of the usual ones, or of all there are.
+    """Build what is missing of the images named, of the usual languages, or of all there are.
 
     What cannot be built is told at the end and keeps nothing else back; then the status is 1.
     """
     catalogue = Catalogue.load(RUNTIMES)
-    runtimes = catalogue.available() if options.all else chosen_runtimes(catalogue, options.names)
+    runtimes, others = chosen(catalogue, options.names, everything=options.all)
     with closing(open_engine("build", 2)) as engine:
         images = Images(engine.client, catalogue, settings.extra_ca)
-        failures = build_what_can_be(engine, images, settings, runtimes, [proxy.NAME])
+        failures = build_what_can_be(engine, images, settings, runtimes, others)
         lacking = [one.name for one in runtimes if not images.image(one.name).exists(engine.client)]
     for failure in {str(failure): None for failure in failures.values()}:
         say(failure)
@@ -33,6 +37,18 @@ def build(settings: Settings, options: argparse.Namespace) -> int:
         there = len(runtimes) - len(lacking)
         say(f"{there} of {len(runtimes)} languages are there; not: {', '.join(lacking)}")
     return 1 if failures else 0
+
+
+def chosen(
+    catalogue: Catalogue, names: Sequence[str], *, everything: bool
+) -> tuple[list[Runtime], list[str]]:
+    """The languages to build for `names`, and which of OTHERS; raises SettingError."""
+    if everything:
+        return catalogue.available(), list(OTHERS)
+    others = [name for name in names if name in OTHERS]
+    languages = [name for name in names if name not in OTHERS]
+    runtimes = chosen_runtimes(catalogue, languages) if languages or not others else []
+    return runtimes, [proxy.NAME, *others]
 
 
 def build_what_can_be(
@@ -68,12 +84,14 @@ def prune(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def list_(settings: Settings, _options: argparse.Namespace) -> int:
-    """Print every language with the state of its image, and why it is not there."""
+    """Print every language, and OTHERS, with the state of its image, and why it is not there."""
     catalogue = Catalogue.load(RUNTIMES)
     with closing(open_engine("build", 2)) as engine:
         images = Images(engine.client, catalogue, settings.extra_ca)
         for runtime in catalogue:
             say(f"{runtime.name:<12} {_state(engine, images, runtime)}")
+        for name in OTHERS:
+            say(f"{name:<12} {_image_state(engine, images.image(name))}")
     return 0
 
 

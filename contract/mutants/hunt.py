@@ -74,6 +74,7 @@ class Hunt:
     whole: bool = True
     controls: list[Control] = field(default_factory=list)
     _alone: threading.Lock = field(default_factory=threading.Lock)
+    _over: threading.Event = field(default_factory=threading.Event)
 
     def run(self, mutants: Sequence[Mutant]) -> list[Verdict]:
         """The verdicts, in the order of `mutants`."""
@@ -81,6 +82,7 @@ class Hunt:
             stage = stack.enter_context(Stage.opened(self.target, self.spec))
             pool = stack.enter_context(ThreadPoolExecutor(self.jobs))
             stack.callback(pool.shutdown, cancel_futures=True)
+            stack.callback(self._over.set)  # so that an interrupt does not wait for what runs
             chase = _Chase(self, stage, warmed())
             self._control(chase, pool, mutants)
             proxied = [mutant for mutant in mutants if mutant.rule is None]
@@ -218,7 +220,7 @@ class _Chase:
                 self._reset()
             folder = stack.enter_context(TemporaryDirectory(prefix="unsandbox-mutant-"))
             target = replace(hunt.target, url=url)
-            return trial.run(self._context, target, hunt.file, hunt.seed, Path(folder))
+            return trial.run(self._context, target, hunt.file, hunt.seed, Path(folder), hunt._over)
 
     def _reset(self) -> None:
         """Forget what was counted against rates, where that is possible."""
@@ -276,4 +278,7 @@ def _verdict(mutant: Mutant, trial: Trial, seen: Seen) -> Verdict:
         )
     if not seen.ended:
         return Verdict(mutant, Fate.NOT_RUN, f"the family did not end: {seen.said[-300:]}")
+    if not seen.checks:
+        where = ", ".join(trial.operations) or "the whole server"
+        return Verdict(mutant, Fate.NOT_RUN, f"{trial.family} has no check of {where}")
     return Verdict(mutant, Fate.SURVIVED)

@@ -5,11 +5,13 @@ import json
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeVar
 
 import pytest
@@ -23,6 +25,7 @@ T = TypeVar("T")
 __all__ = ["Seen", "Trial", "warmed"]
 
 LIMIT_SECONDS = 600
+_POLL_SECONDS, _GRACE_SECONDS = 0.2, 3
 _NAME = "mutant"
 _SECRET = "UNSANDBOX_MUTANT_SECRET_"  # noqa: S105 - the name of a variable
 _PLUGINS = ("contract.plugin", "_hypothesis_pytestplugin", "schemathesis.pytest.plugin")
@@ -67,9 +70,18 @@ class Trial:
     fail_fast: bool = True
 
     def run(
-        self, context: ForkServerContext, target: Target, spec: Path | None, seed: int, folder: Path
+        self,
+        context: ForkServerContext,
+        target: Target,
+        spec: Path | None,
+        seed: int,
+        folder: Path,
+        over: Event,
     ) -> Seen:
-        """Run it against a target; its files lie in `folder`, which has to be empty."""
+        """Run it against a target; its files lie in `folder`, which has to be empty.
+
+        It does not come to its end when that takes LIMIT_SECONDS, or when all is `over`.
+        """
         events, output = folder / "events.jsonl", folder / "pytest.txt"
         arguments = self._arguments(_described(target, folder), spec, seed, events)
         secrets = {
@@ -77,13 +89,16 @@ class Trial:
         }
         process = context.Process(target=_pytest, args=(arguments, secrets, str(output)))
         process.start()
-        process.join(LIMIT_SECONDS)
-        late = process.exitcode is None
-        if late:
+        until = time.monotonic() + LIMIT_SECONDS
+        while process.exitcode is None and time.monotonic() < until and not over.is_set():
+            process.join(_POLL_SECONDS)
+        if over.is_set():
+            process.join(_GRACE_SECONDS)  # Ctrl-C reached it too, and it removes what it made
+        status = process.exitcode
+        if status is None:
             process.kill()
             process.join()
-        ended = not late and process.exitcode in shards.ENDED
-        return self._seen(events, output, ended=ended)
+        return self._seen(events, output, ended=status is not None and shards.ended(status, events))
 
     def _arguments(self, targets: Path, spec: Path | None, seed: int, events: Path) -> list[str]:
         given = {

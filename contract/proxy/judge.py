@@ -12,6 +12,7 @@ from contract.proxy.sent import Requests
 from contract.signing import AUTHORIZATION
 from contract.spec import Operation, Spec
 from contract.target import Target
+from contract.wire import NOT_IMPLEMENTED
 
 __all__ = ["Judge"]
 
@@ -82,11 +83,11 @@ class Judge:
         self, request: Request, response: Response | None, at: float, *, whole: bool
     ) -> Iterator[Finding]:
         if response is None:
-            yield Finding(Side.ANSWER, "answers", "answer", _SENT_BY_NOBODY)
+            yield Finding(Side.ANSWER, "answers", "", _SENT_BY_NOBODY)
             return
         for violation in conformance.violations(self._spec, Exchange(request, response, at)):
             if whole or violation.check not in ("schema", "plain JSON"):
-                yield Finding(Side.ANSWER, violation.check, "answer", violation.message)
+                yield Finding(Side.ANSWER, violation.check, "", violation.message)
 
 
 def _has_to_be_signed(request: Request, operation: Operation) -> bool:
@@ -96,5 +97,7 @@ def _has_to_be_signed(request: Request, operation: Operation) -> bool:
 
 
 def _refused(response: Response) -> Finding:
-    told = f"the server refused it with {response.status}: {response.text[:_TOLD]}"
-    return Finding(Side.ANSWER, "refused", "answer", told, level=Level.WARNING)
+    lacks = response.status == NOT_IMPLEMENTED
+    did = "does not have this operation" if lacks else "refused the request"
+    told = f"the server {did}: {response.status} {response.text[:_TOLD]}"
+    return Finding(Side.ANSWER, "refused", "", told, level=Level.WARNING)

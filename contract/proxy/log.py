@@ -75,8 +75,8 @@ class Log:
         self.say(_printable(f"{document['outcome']} {what}"))
         for found in document["findings"]:
             remedy = f" ({found['remedy']})" if "remedy" in found else ""
-            told = f"{found['side']}, {found.get('where', '')}: {found['message']}{remedy}"
-            self.say(_printable(f"  {found['level']}: {found['rule']}: {told}"))
+            rule = ", ".join(found[name] for name in ("side", "rule", "where") if name in found)
+            self.say(_printable(f"  {found['level']}: {found['message']}{remedy} [{rule}]"))
 
 
 def _printable(text: str) -> str:

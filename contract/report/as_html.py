@@ -67,6 +67,7 @@ def write(folder: Path, header: Header, matrix: Matrix, verdict: Verdict) -> Non
         *_failures(folder, header, matrix),
         *_reasons(matrix, verdict),
         *_deviations(matrix),
+        *_unavailable(matrix),
         *_table(matrix),
         *_silence(matrix),
         *_operations(matrix),
@@ -89,22 +90,24 @@ def _top(header: Header, matrix: Matrix, verdict: Verdict) -> Iterator[ET.Elemen
         element("h1", f"The contract is {verdict.word}{part}"),
         element("p", f"{header.target} at {header.url}"),
         element("p", f"{count} things speak against it; they are below.") if count else None,
-        element("p", _covered(matrix)),
+        element("p", _covered(header, matrix)),
         class_=f"verdict {'kept' if verdict.kept else 'broken'}",
     )
     yield _run(header)
-    yield element("h2", f"Operations: {len(matrix.rows)}")
+    part = "" if header.whole else f" asked for, of {len(matrix.rows)}"
+    yield element("h2", f"Operations: {len(matrix.asked)}{part}")
     yield _tiles((count, it, *STANDING_LOOKS[it]) for it, count in matrix.standings.items())
     yield element("h2", f"Results of checks: {sum(matrix.counts.values())}")
     yield _tiles((count, it, *LOOKS[it]) for it, count in matrix.counts.items())
     yield _ways()
 
 
-def _covered(matrix: Matrix) -> str:
+def _covered(header: Header, matrix: Matrix) -> str:
     standings = matrix.standings
     left = {it: count for it, count in standings.items() if it is not Standing.PROVEN and count}
     told = "".join(f"; {count} {it}" for it, count in left.items())
-    return f"{standings[Standing.PROVEN]} of {len(matrix.rows)} operations are proven{told}."
+    part = "" if header.whole else " that were asked for"
+    return f"{standings[Standing.PROVEN]} of {len(matrix.asked)} operations{part} are proven{told}."
 
 
 _PARTS = {
@@ -242,6 +245,13 @@ def _deviations(matrix: Matrix) -> Iterator[ET.Element]:
     yield element("table", element("tbody", *rows), class_="checks")
 
 
+def _unavailable(matrix: Matrix) -> Iterator[ET.Element]:
+    if matrix.unavailable:
+        count = len(matrix.unavailable)
+        yield element("h2", f"Languages that the server says it cannot run: {count}")
+        yield _list(f"{name}: {reason}" for name, reason in sorted(matrix.unavailable.items()))
+
+
 def _silence(matrix: Matrix) -> Iterator[ET.Element]:
     """Why things were not run, or are unsupported: each reason with what it concerns."""
     reasons: dict[tuple[Outcome, str], list[str]] = {}
@@ -260,7 +270,7 @@ def _silence(matrix: Matrix) -> Iterator[ET.Element]:
 
 
 def _tables(matrix: Matrix) -> Iterator[tuple[str, Mapping[tuple[str, str], Cell]]]:
-    yield from ((name, row.cells) for name, row in matrix.rows.items())
+    yield from ((name, row.cells) for name, row in matrix.shown.items())
     if matrix.loose:
         yield LOOSE, matrix.loose
 

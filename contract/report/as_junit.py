@@ -77,7 +77,7 @@ def _case(folder: Path, header: Header, key: tuple[str, str, str], cell: Cell) -
 
 def _standings(matrix: Matrix, *, whole: bool) -> ET.Element:
     suite = ET.Element("testsuite", name=_EVIDENCE)
-    for name, row in matrix.rows.items():
+    for name, row in matrix.asked.items():
         case = ET.SubElement(suite, "testcase", classname=_EVIDENCE, name=name)
         kind = _STANDS_AS.get(row.standing)
         if kind is not None:

@@ -27,14 +27,19 @@ def write(folder: Path, header: Header, matrix: Matrix, verdict: Verdict) -> Non
 
 def _says(header: Header, matrix: Matrix, verdict: Verdict) -> tuple[str, str]:
     """A verdict that covers a part of the contract alone says so, and is not green."""
+    if verdict.empty:
+        return "nothing checked", "yellow"
     if verdict.unfinished:
         return "out of budget", "yellow"
     if not verdict.kept:
         return f"broken ({len(verdict.reasons)})", "red"
-    standings, total = matrix.standings, len(matrix.rows)
-    left_out = total - standings[Standing.PROVEN] - standings[Standing.UNPROVABLE]
-    if not header.whole or left_out:
-        return f"kept by {total - left_out} of {total} operations", "yellow"
+    standings, total = matrix.standings, len(matrix.asked)
+    proven, unprovable = standings[Standing.PROVEN], standings[Standing.UNPROVABLE]
+    if not header.whole or proven + unprovable < total:
+        part = "" if header.whole else " asked for"
+        return f"kept by {proven} of {total} operations{part}", "yellow"
+    if matrix.unavailable:
+        return f"kept, {len(matrix.unavailable)} languages unavailable", "yellow"
     if matrix.counts[Outcome.DEVIATION]:
         return f"kept, {len(matrix.deviations.used)} deviations", "yellow"
     return f"kept ({header.effort})", "brightgreen"

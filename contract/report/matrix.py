@@ -1,23 +1,29 @@
 """The events of a run put together: operation by check, statuses seen, and the verdict."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from contract.deviations import Deviations
 from contract.evidence import EVERY_ANSWER
-from contract.outcomes import LIMIT, OUT_OF_BUDGET, Outcome
+from contract.outcomes import LIMIT, OUT_OF_BUDGET, UNAVAILABLE, Outcome
 from contract.spec import Operation, Spec
 
-__all__ = ["LOOSE", "Cell", "Failure", "Matrix", "Row", "Standing", "Verdict"]
+__all__ = ["LANGUAGE_RUNS", "LOOSE", "Cell", "Failure", "Matrix", "Row", "Standing", "Verdict"]
 
 LOOSE = "(no operation)"
 """Stands for the operation where a check belongs to none."""
 
+LANGUAGE_RUNS = ("languages", "a listed language runs")
+"""Family and name of the check that has each language as a case."""
+
 _RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 _MESSAGES = 5
 """How many different messages of one cell are kept."""
+
+_SILENT = frozenset({Outcome.NOT_RUN, Outcome.UNSUPPORTED})
+"""What says nothing of the server that could speak for it or against it."""
 
 
 @dataclass(slots=True)
@@ -141,30 +147,41 @@ class Row:
 class Verdict:
     """`kept` is whether the contract is kept; `reasons` are what speaks against it, in words.
 
-    `unfinished` says that all there is against it is that the budget ended before the checks did.
+    `unfinished` says that all there is against it is that the budget ended before the checks did,
+    `empty` that nothing was checked, so that nothing is known.
     """
 
     kept: bool
     reasons: tuple[str, ...]
     unfinished: bool = False
+    empty: bool = False
 
     @property
     def word(self) -> str:
+        if self.empty:
+            return "not judged: nothing was checked"
         if self.unfinished:
             return "kept as far as was run, which is not all"
         return "kept" if self.kept else "NOT kept"
 
 
 class Matrix:
-    """All events of a run."""
+    """All events of a run.
+
+    `part` is None when every check was asked for. It has the names of the operations when some
+    were, and is empty when a part was asked for in another way, such as a family. `unavailable`
+    are the languages that the server says it cannot run, with its reasons.
+    """
 
     def __init__(
         self,
         spec: Spec,
         events: Iterable[Mapping[str, Any]],
         deviations: Deviations | None = None,
+        part: Collection[str] | None = None,
     ) -> None:
         self.spec = spec
+        self.part = part
         self.deviations = deviations or Deviations()
         self.rows = {
             operation.id: Row(operation)
@@ -176,6 +193,8 @@ class Matrix:
         self.counts: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
         self.results = 0
         self.out_of_budget = 0
+        self.unavailable: dict[str, str] = {}
+        self._languages: dict[str, Outcome] = {}
         for event in events:
             reader = _READERS.get(event["event"])
             if reader is not None:
@@ -188,31 +207,67 @@ class Matrix:
         return sorted(found, key=lambda key: (key[0] != EVERY_ANSWER, key))
 
     @property
+    def languages_not_run(self) -> list[str]:
+        """Those of which nothing is known, as the run left them out, or as they were not ready."""
+        return [name for name, it in self._languages.items() if it is Outcome.NOT_RUN]
+
+    @property
     def families(self) -> list[str]:
         """Those that gave a result, in the order of `checks`."""
         return list(dict.fromkeys(family for family, _ in self.checks))
 
     @property
+    def asked(self) -> dict[str, Row]:
+        """The operations that were asked for, which are those that count."""
+        if self.part is None:
+            return self.rows
+        return {
+            name: row
+            for name, row in self.rows.items()
+            if (name in self.part if self.part else row.cells or row.seen)
+        }
+
+    @property
+    def shown(self) -> dict[str, Row]:
+        """Those, and the ones that were called for their sake."""
+        asked = self.asked
+        return {
+            name: row for name, row in self.rows.items() if name in asked or row.cells or row.seen
+        }
+
+    @property
     def judged(self) -> set[tuple[str, str]]:
         """(operation, FAMILY: CHECK) of all that came to a result."""
-        silent = (Outcome.NOT_RUN, Outcome.UNSUPPORTED)
         tables = [*((row.operation.id, row.cells) for row in self.rows.values()), ("", self.loose)]
         return {
             (operation, f"{family}: {check}")
             for operation, cells in tables
             for (family, check), cell in cells.items()
-            if cell.outcome not in silent
+            if cell.outcome not in _SILENT
         }
 
     @property
     def standings(self) -> dict[Standing, int]:
-        """How many operations stand how."""
-        found = [row.standing for row in self.rows.values()]
+        """How many of the operations that were asked for stand how."""
+        found = [row.standing for row in self.asked.values()]
         return {standing: found.count(standing) for standing in Standing}
 
     def unproven(self) -> list[Row]:
         """Operations that nothing excuses, without one success."""
         return [row for row in self.rows.values() if row.standing is Standing.UNPROVEN]
+
+    @property
+    def nothing(self) -> str:
+        """Why nothing was checked; empty when something was."""
+        if not self.results:
+            return "no check fits what was asked for"
+        if not any(count for outcome, count in self.counts.items() if outcome not in _SILENT):
+            return "no check came to a result; the report says why of each"
+        standings = {row.standing for row in self.asked.values()} if self.part else set()
+        if standings and standings <= {Standing.NOT_RUN, Standing.UNSUPPORTED}:
+            told = " or ".join(sorted(standings))
+            return f"nothing was checked: the operations that were asked for are {told}"
+        return ""
 
     @property
     def reasons_of_failures(self) -> list[str]:
@@ -229,6 +284,8 @@ class Matrix:
             whole: whether every check was asked for, so that what was not seen is missing.
             further: reasons that others have against it.
         """
+        if not self.failures and not self.out_of_budget and self.nothing:
+            return Verdict(False, (self.nothing, *further), empty=True)
         # Without the rest of the budget, nobody knows what the rest of the checks had shown.
         whole = whole and not self.out_of_budget
         reasons = [
@@ -254,12 +311,20 @@ class Matrix:
         row = self.rows.get(event["operation"])
         if outcome is Outcome.NOT_RUN:
             self._limited(row, event["message"])
+        self._language(event, outcome)
         cells = row.cells if row else self.loose
         key = (event["family"], event["check"])
         cell = cells.setdefault(key, Cell(outcome))
         cell.add(outcome, message, seconds=event["seconds"])
         if outcome is Outcome.FAILED:
             cell.failure = self._failure(event)
+
+    def _language(self, event: Mapping[str, Any], outcome: Outcome) -> None:
+        if (event["family"], event["check"]) == LANGUAGE_RUNS:
+            self._languages[event["test"].rpartition("[")[2].removesuffix("]")] = outcome
+        if event["message"].startswith(UNAVAILABLE):
+            name, _, reason = event["message"].removeprefix(UNAVAILABLE).partition(": ")
+            self.unavailable[name] = reason
 
     def _failure(self, event: Mapping[str, Any]) -> Failure:
         key = (event["family"], event["check"], event["operation"])

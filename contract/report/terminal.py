@@ -1,13 +1,13 @@
 """The report for whoever started the run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from contract.outcomes import Outcome
 from contract.printable import printable
 from contract.report import reproduction
 from contract.report.header import Header
-from contract.report.matrix import Matrix, Row, Standing, Verdict
+from contract.report.matrix import Matrix, Standing, Verdict
 
 __all__ = ["summary"]
 
@@ -16,9 +16,14 @@ _NAMES = 8
 _LOUD = (Standing.UNPROVEN, Standing.NOT_RUN, Standing.UNSUPPORTED)
 
 
-def summary(header: Header, matrix: Matrix, verdict: Verdict, report: Path | None) -> str:
-    """Some lines: what speaks against the contract, the counts, the verdict, where to read on."""
-    return "\n".join(_lines(header, matrix, verdict, report))
+def summary(
+    header: Header, matrix: Matrix, verdict: Verdict, report: Path | None, note: str = ""
+) -> str:
+    """Some lines: what speaks against the contract, the counts, where to read on, the verdict.
+
+    `note` is what nobody may miss who reads the last line alone.
+    """
+    return "\n".join(_lines(header, matrix, verdict, report)) + note
 
 
 def _lines(header: Header, matrix: Matrix, verdict: Verdict, report: Path | None) -> Iterator[str]:
@@ -28,27 +33,32 @@ def _lines(header: Header, matrix: Matrix, verdict: Verdict, report: Path | None
         yield f"  and {len(verdict.reasons) - _SHOWN} more"
     counts = matrix.counts
     yield "checks: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome)
-    rows = _asked_for(header, matrix)
-    standings = {name: row.standing for name, row in rows.items()}
+    standings = {name: row.standing for name, row in matrix.asked.items()}
     found = list(standings.values())
     told = ", ".join(f"{found.count(it)} {it}" for it in Standing if it in found)
-    yield f"operations: {len(rows)}{'' if header.whole else ' asked for'}: {told}"
+    yield f"operations: {len(standings)}{'' if header.whole else ' asked for'}: {told}"
     for standing in _LOUD:
-        names = [name for name, own in standings.items() if own is standing]
-        if names:
-            more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-            yield f"  {standing}: {', '.join(names[:_NAMES])}{more}"
+        yield from _named(standing, [name for name, own in standings.items() if own is standing])
+    yield from _named("unavailable", list(matrix.unavailable))
     waiting = matrix.deviations.not_judged(matrix.judged)
     if waiting:
         yield f"deviations not judged: {', '.join(it.id for it in waiting)}"
     yield from _leads_on(header, matrix, report)
     part = "" if header.whole else f", as far as was asked ({header.asked})"
-    yield f"The contract is {verdict.word}{part} ({header.seconds:.1f} s)"
+    yield f"The contract is {verdict.word}{part}{_languages(matrix)} ({header.seconds:.1f} s)"
 
 
-def _asked_for(header: Header, matrix: Matrix) -> dict[str, Row]:
-    """In a part of a run, silence about the rest says nothing."""
-    return {name: row for name, row in matrix.rows.items() if header.whole or row.cells or row.seen}
+def _named(what: str, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+        yield f"  {what}: {printable(', '.join(names[:_NAMES]))}{more}"
+
+
+def _languages(matrix: Matrix) -> str:
+    """How many languages did not run, and for whose sake."""
+    counts = {"unavailable": len(matrix.unavailable), "not run": len(matrix.languages_not_run)}
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"; languages: {told}" if told else ""
 
 
 def _leads_on(header: Header, matrix: Matrix, report: Path | None) -> Iterator[str]:

@@ -11,6 +11,7 @@ import docker
 import requests
 from docker.errors import DockerException
 
+from emulator.sandbox import shells
 from emulator.sandbox.build_log import BuildCancelled, BuildLog
 from emulator.sandbox.build_targets import (
     AgentVolume,
@@ -84,6 +85,7 @@ class Images:
         self._client = client
         self._folder = catalogue.folder
         self._facts = {runtime.name: runtime.image for runtime in catalogue}
+        self._facts[shells.IMAGE] = catalogue.shells.image
         self._extra_ca = extra_ca
         self._images: dict[str, DockerfileImage] = {}
 
@@ -161,7 +163,7 @@ def build(
         BuildFailed: of the first step that failed; what was built before it stays.
         BuildCancelled: `stop` was set before everything was built.
     """
-    work = _Work(client, logs, report, stop or Event())
+    work = _Work(client, logs, report, stop or Event(), Event())
     errors = _carried_out(work, steps, keep_going=False).values()
     for error in sorted(errors, key=lambda error: isinstance(error, BuildCancelled)):
         raise error
@@ -182,7 +184,7 @@ def build_possible(
     Raises:
         BuildCancelled: `stop` was set before everything was tried.
     """
-    work = _Work(client, logs, report, stop or Event())
+    work = _Work(client, logs, report, stop or Event(), Event())
     failures: dict[str, BuildFailed] = {}
     for reference, error in _carried_out(work, steps, keep_going=True).items():
         if not isinstance(error, BuildFailed):
@@ -211,7 +213,7 @@ def _carried_out(
                         del missing[reference]
                 _collect(running, failed, FIRST_COMPLETED)
         finally:
-            work.stop.set()
+            work.over.set()
     _collect(running, failed, ALL_COMPLETED)
     return failed
 
@@ -228,22 +230,26 @@ def _collect(
 
 @dataclass(frozen=True)
 class _Work:
-    """What the threads of one build share."""
+    """What the threads of one build share: `stop` is its caller's wish, `over` its own end."""
 
     client: docker.DockerClient
     logs: Path
     report: Callable[[Progress], None]
     stop: Event
+    over: Event
 
     def run(self, step: Step) -> None:
         """Build one step; what it is built from is there."""
         log_file = self.logs / f"{step.name.replace(' ', '-')}.log"
-        with BuildLog(log_file, self.stop.is_set) as log:
+        with BuildLog(log_file, self._is_cancelled) as log:
             log.check()
             try:
                 self._make(step, log)
             except (BuildError, DockerException, requests.RequestException, OSError) as error:
                 raise BuildFailed(_told(step, error, log), _reason(error)) from error
+
+    def _is_cancelled(self) -> bool:
+        return self.stop.is_set() or self.over.is_set()
 
     def _make(self, step: Step, log: BuildLog) -> None:
         started = time.monotonic()

@@ -85,6 +85,8 @@ class RuntimeTest:
 
     `stderr` is a part of what is written there; nothing may be when it is empty. `times_out` says
     that the program only ends when its `ttl` (in seconds) does; its exit code then means nothing.
+    `bar_seconds` is what it may take in a container that waits, compiling included; where it is
+    missed the bench fails, no test.
     """
 
     name: str
@@ -96,6 +98,7 @@ class RuntimeTest:
     stderr: str
     exit_code: int
     times_out: bool
+    bar_seconds: float | None
 
     @property
     def code(self) -> str:

@@ -36,6 +36,7 @@ class _Expectation(Table, frozen=True):
     stderr: str = ""
     exit_code: int = 0
     times_out: bool = False
+    bar_seconds: float | None = None
 
 
 class _RuntimeFile(Table, frozen=True):
@@ -53,13 +54,6 @@ class OrderFile(Table, frozen=True):
 
     languages: tuple[Name, ...]
     usual: tuple[Name, ...] = ()
-
-
-class Shells(Table, frozen=True):
-    """Names of shells and REPLs, and the same in groups."""
-
-    shells: tuple[str, ...]
-    categories: dict[str, tuple[str, ...]]
 
 
 def read(file: Path, kind: type[T]) -> T:
@@ -160,6 +154,7 @@ def _tests(
             stderr=expected.stderr,
             exit_code=expected.exit_code,
             times_out=expected.times_out,
+            bar_seconds=expected.bar_seconds,
         )
 
 

@@ -15,8 +15,9 @@ from emulator.sandbox.runtime import (
     Runtime,
     RuntimeTest,
 )
-from emulator.sandbox.runtime_files import OrderFile, Shells, read, read_runtime
+from emulator.sandbox.runtime_files import OrderFile, read, read_runtime
 from emulator.sandbox.shebang import interpreter_names
+from emulator.sandbox.shells import Shells
 
 BASE = "base"
 """The image under those of all languages."""
@@ -30,7 +31,6 @@ __all__ = [
     "CatalogueError",
     "Runtime",
     "RuntimeTest",
-    "Shells",
 ]
 
 
@@ -65,7 +65,7 @@ class Catalogue:
             if name not in found:
                 raise CatalogueError(f"{path / 'catalogue.toml'}: languages: no folder {name}")
         names = [*order, *sorted(found.keys() - set(order))]
-        shells = read(path / "shell" / "shells.toml", Shells)
+        shells = Shells.load(path / "shell" / "shells.toml")
         runtimes = [read_runtime(found[name], expectations) for name in names]
         return cls(path, runtimes, shells, lists.usual)
 

@@ -31,6 +31,7 @@ from contract.signing import signed_headers
 from contract.target import EMULATOR, MAIN, resolve
 from contract.wire import BrokenAnswer
 from tests.contract.proxying import SECONDS, proxying, upstream
+from tests.contract.standin import running as standing_in
 from tests.server import Server, running, settings
 
 ACCOUNT = EMULATOR.accounts[MAIN]
@@ -316,6 +317,23 @@ def test_a_client_that_keeps_the_contract_ends_with_0(server: Server, tmp_path: 
     lines = (tmp_path / "report/requests.jsonl").read_text().splitlines()
     assert [json.loads(line)["outcome"] for line in lines] == ["pass"] * 3
     assert "Nothing was found" in (tmp_path / "report/report.html").read_text()
+
+
+def test_what_a_server_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
+    told = {
+        "GET /jobs/none": "the server refused the request: 404 {",
+        "POST /image": "the server does not have this operation: 501 {",
+    }
+    with standing_in() as standin, command(standin.url, tmp_path) as (base, process):
+        assert process.stdout
+        for request, sentence in told.items():
+            method, path = request.split()
+            send(base, method, path, b'{"prompt":"a cat"}' if method == "POST" else b"")
+            assert process.stdout.readline().startswith(f"warn {request} -> ")
+            line = process.stdout.readline()
+            assert line.startswith(f"  warning: {sentence}")
+            assert line.endswith("} [answer, refused]\n")
+        assert ended(process) == 0
 
 
 def test_what_a_client_does_wrong_is_told_with_its_remedy(server: Server, tmp_path: Path) -> None:

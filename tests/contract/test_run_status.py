@@ -1,8 +1,8 @@
 """What `unsandbox-contract run` says that cannot run, is interrupted, or is out of budget."""
 
-import argparse
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,9 +16,16 @@ from pathlib import Path
 
 import pytest
 
+from contract import shards
 from contract.cli import main, parser
+from contract.mutants.mutators import document, for_operations
+from contract.mutants.table import MUTANTS
+from contract.profiles import FREE
 from contract.redact import Redactor
 from contract.shards import Shard, in_parallel
+from contract.spec import Spec
+from tests.contract.hanging import hanging
+from tests.contract.runs import faulty
 from tests.contract.standin import running
 
 ONE_CHECK = ["--family", "limits", "--only", "answers_tell_what_is_left"]
@@ -98,10 +105,10 @@ def test_a_family_that_fails_without_evidence_did_not_come_to_its_end(
 def test_a_family_has_ended_when_its_evidence_says_what_its_status_does(
     tmp_path: Path, events: list[str], status: int, ended: bool
 ) -> None:
-    shard = Shard(argparse.Namespace(), "limits", 1, tmp_path, Redactor())
+    file = tmp_path / "events.jsonl"
     told = [dict(zip(("event", "outcome"), it.split(), strict=False)) for it in events]
-    shard.events.write_text("".join(json.dumps(it) + "\n" for it in told))
-    assert shard.ended(status) is ended
+    file.write_text("".join(json.dumps(it) + "\n" for it in told))
+    assert shards.ended(status, file) is ended
 
 
 def test_a_fault_of_the_suite_is_not_one_of_the_server(
@@ -176,6 +183,33 @@ def test_a_budget_that_ends_first_is_neither_kept_nor_broken(
     assert json.loads((tmp_path / "report.json").read_text())["kept"] is False
 
 
+def test_what_a_server_has_not_got_is_no_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    logs = frozenset({"getPaasLogs", "getLogs", "queryPaasLogs"})
+    lacking = for_operations(MUTANTS["always-501"].build, logs)
+    asked = ["--quick", "--family", "streams", "--operations"]
+    with running() as standin, faulty(standin.url, lacking) as url:
+        assert main(["run", "--url", url, *asked, ",".join(logs)]) == 2
+        said = capsys.readouterr()
+        assert "The contract is not judged: nothing was checked" in said.out
+        assert said.err.count("\n") == 1
+        assert main(["run", "--url", url, *asked, "getPaasLogs,getServiceLogs"]) == 0
+
+
+def test_what_is_not_run_for_the_tier_that_a_server_tells_is_said_at_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    free = for_operations(document(lambda key: key.update(tier="free")), frozenset({"getKeySelf"}))
+    check = ["--family", "lifecycle", "--only", "size_that_it_was_given"]
+    note = "not run, as the server says that the key is on the free tier: --tier paid asks for them"
+    with running() as standin, faulty(standin.url, free) as url:
+        assert main(["run", "--url", url, *check]) == 2
+        assert note in capsys.readouterr().out.splitlines()[-1]
+        assert main(["run", "--url", url, *check, "--tier", "free"]) == 2
+        assert note not in capsys.readouterr().out
+        assert main(["run", "--url", url, *check, "--tier", "paid"]) == 0
+        assert note not in capsys.readouterr().out
+
+
 def test_a_dry_run_sends_nothing_and_tells_what_it_would(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -186,6 +220,28 @@ def test_a_dry_run_sends_nothing_and_tells_what_it_would(
     said = capsys.readouterr().out
     assert "POST   /execute" in said
     assert "of jobs" in said
+
+
+def test_the_plan_of_a_free_account_has_each_free_operation_and_a_line_a_reason(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNSANDBOX_PUBLIC_KEY", "unsb-pk-aaaa-aaaa-aaaa-aaaa")
+    monkeypatch.setenv("UNSANDBOX_SECRET_KEY", "unsb-sk-aaaaa-aaaaa-aaaaa-aaaaa")
+    targets = tmp_path / "targets.toml"
+    targets.write_text('[targets.somebody]\nurl = "http://127.0.0.1:1"\nreal = true\n')
+    named = ["--targets", str(targets), "--target", "somebody"]
+    assert main(["run", *named, "--profile", "free", "--dry-run"]) == 0
+    plan, reasons = capsys.readouterr().out.split("Not run:")
+    free = [it for it in Spec().operations.values() if it.traits.tier == FREE]
+    planned = set(re.findall(r"^ +\d+  (\w+ +\S+)$", plan, re.MULTILINE))
+    needy = {"getJob", "waitJob", "cancelJob", "cancelJobAlias"}  # a job, whose id is an answer's
+    for operation in free:
+        if operation.id not in needy and not operation.is_extension:
+            assert f"{operation.method:<6} {operation.path}" in planned
+    assert "Requests: 100 or more" in plan
+    found = [line.split(maxsplit=1)[1] for line in reasons.splitlines()[1:]]
+    assert len(set(found)) == len(found) < 30
+    assert "there is nothing to call it on" in found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -202,9 +258,45 @@ def test_an_interrupted_run_ends_its_families_and_reports(
             process.send_signal(number)
             said = process.communicate(timeout=60)[0].decode()
         assert process.returncode == 130
-        assert "checks:" in said
+        assert "interrupted before its end" in said.splitlines()[-1]
         assert (tmp_path / "report.json").exists()
         assert not processes_that_know(standin.url)
+
+
+FAILURE = dict.fromkeys(("title", "message", "test"), "") | {
+    "format": 1,
+    "seed": 1,
+    "profile": "full",
+    "quick": True,
+    "strict": False,
+    "trail": [],
+    "requests": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "answered", "requests"),
+    [
+        (["mutants", "--url", "URL", "--only", "always-404"], b"/health", 2),
+        (["diff", "URL", "URL"], b"", 1),
+        (["replay", "FILE", "--url", "URL"], b"", 1),
+    ],
+)
+def test_every_command_that_is_interrupted_ends_soon_and_says_so(
+    command: list[str], answered: bytes, requests: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "failure.json"
+    file.write_text(json.dumps(FAILURE))
+    with hanging(answered) as (url, came):
+        known = {"URL": url, "FILE": str(file)}
+        argv = [sys.executable, "-m", "contract.cli", *(known.get(it, it) for it in command)]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            while len(came) < requests:
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=60)[1].decode()
+    assert (process.returncode, said) == (130, "unsandbox-contract: interrupted\n")
 
 
 def processes_that_know(url: str) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -33,6 +34,10 @@ FOUND_BY: Mapping[str, str] = {
     "status-backwards": "test_a_job_goes_forward_only",
     "job-id-stale": "test_jobs_are_listed_with_ids_of_their_own",
     "result-cached": "test_the_same_request_is_carried_out_again",
+    "looking-fails": "test_nothing_of_one_run_is_left_for_the_next",
+    "looking-finds-nothing": "test_nothing_of_one_run_is_left_for_the_next",
+    "languages-unlisted": "test_a_listed_language_runs",
+    "jobs-limited-to-oldest": "test_jobs_are_listed_in_every_form",
     "network-open": "test_zerotrust_reaches_nothing",
 }
 """By the name of a mutant, the check that has to find it, alone."""
@@ -61,7 +66,7 @@ def test_a_fault_is_found_by_the_check_that_is_for_it(
     mutant = MUTANTS[name]
     trial = Trial(mutant.family, FOUND_BY[name], mutant.operations)
     with stage.serving(mutant.mutator()) as url:
-        seen = trial.run(context, replace(target, url=url), None, 1, tmp_path)
+        seen = trial.run(context, replace(target, url=url), None, 1, tmp_path, Event())
     assert seen.failures, seen.said
 
 
@@ -72,7 +77,7 @@ def test_the_same_checks_find_nothing_where_nothing_is_wrong(
     checks = {check for name, check in FOUND_BY.items() if MUTANTS[name].family == family}
     with stage.serving() as url:
         trial = Trial(family, " or ".join(checks))
-        seen = trial.run(context, replace(target, url=url), None, 1, tmp_path)
+        seen = trial.run(context, replace(target, url=url), None, 1, tmp_path, Event())
     assert seen.checks >= len(checks), seen.said
     assert not seen.failures
 

@@ -148,8 +148,8 @@ def _published_with(api: Api, kind: str, content: bytes) -> Iterator[Thing]:
 
 
 @contextmanager
-def _spawned(source: Thing) -> Iterator[Thing]:
-    answer = source.do("spawn", json={"name": new_name()})
+def _spawned(source: Thing, name: str = "") -> Iterator[Thing]:
+    answer = source.do("spawn", json={"name": name or new_name()})
     with kept(of(source.api, "service", answer)) as made:
         runs(made)
         yield made
@@ -180,3 +180,10 @@ def test_an_image_keeps_the_name_that_it_is_given(api: Api) -> None:
     name = new_name()
     with new(api, "image", name=name) as thing:
         assert thing.read().get("name", name) == name
+
+
+@pytest.mark.operations("spawnImage", "getService")
+def test_a_service_from_an_image_has_the_name_that_it_is_given(api: Api) -> None:
+    name = new_name()
+    with new(api, "image") as image, _spawned(image, name) as spawned:
+        assert spawned.read().get("name", name) == name

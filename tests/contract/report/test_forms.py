@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Collection
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -159,22 +160,74 @@ def test_an_earlier_reports_failures_go_and_nothing_else(folder: Path) -> None:
 
 
 def test_the_badge_is_green_for_all_of_the_contract_alone(tmp_path: Path) -> None:
-    def colour(*events: dict[str, object], whole: bool = True) -> str:
-        folder = written(tmp_path, matrix_of(*events), whole=whole)
-        ET.parse(folder / "badge.svg")  # noqa: S314 - our own
-        return str(json.loads((folder / "badge.json").read_text())["color"])
+    def colour(*events: dict[str, object], part: Collection[str] | None = None) -> str:
+        return badge(written(tmp_path, matrix_of(*events, part=part)))["color"]
 
     assert colour(*every_success()) == "brightgreen"
-    assert colour(*every_success(), whole=False) == "yellow"
+    assert colour(*every_success(), part=()) == "yellow"
     less = [it for it in every_success() if it["operation"] != "getJob"]
     assert colour(*less, answers("getJob", 501)) == "yellow"
     assert colour(*less) == "red"
 
 
-def test_a_part_of_a_run_counts_the_operations_that_it_asked_for() -> None:
-    matrix = matrix_of(answers("getJob", 200), result("getJob", "passed"))
-    verdict = matrix.verdict(whole=False)
-    text = summary(header_of(whole=False), matrix, verdict, None)
-    assert "operations: 1 asked for: 1 proven" in text
-    assert "no success seen" not in text
-    assert "no success seen" in summary(header_of(), matrix, verdict, None)
+def badge(folder: Path) -> dict[str, str]:
+    ET.parse(folder / "badge.svg")  # noqa: S314 - our own
+    found: dict[str, str] = json.loads((folder / "badge.json").read_text(encoding="utf-8"))
+    return found
+
+
+SEEN = [
+    answers("getJob", 200),
+    answers("generateImage", 501),
+    answers("execute", 400),
+    result("getJob", "passed"),
+]
+"""A success, an operation that documents none, and one without."""
+
+
+@pytest.mark.parametrize(
+    ("part", "counted", "told"),
+    [
+        ([], 3, "1 no success seen, 1 documents no success, 1 proven"),
+        (["getJob", "generateImage"], 2, "1 documents no success, 1 proven"),
+    ],
+)
+def test_every_form_of_a_part_counts_the_operations_that_it_asked_for(
+    part: list[str], counted: int, told: str, tmp_path: Path
+) -> None:
+    matrix = matrix_of(*SEEN, part=part)
+    text = summary(header_of(whole=False), matrix, matrix.verdict(whole=False), None)
+    assert f"operations: {counted} asked for: {told}\n" in text
+    found = page(written(tmp_path, matrix)).text
+    assert f"1 of {counted} operations that were asked for are proven" in found
+    assert f"Operations: {counted} asked for, of 100" in found
+    assert badge(tmp_path)["message"] == f"kept by 1 of {counted} operations asked for"
+    document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert sum(document["standings"].values()) == counted
+    assert set(document["operations"]) == {"getJob", "generateImage", "execute"}
+    evidence = ET.parse(tmp_path / "junit.xml").find("testsuite[@name='evidence']")  # noqa: S314
+    assert evidence is not None
+    assert evidence.get("tests") == str(counted)
+
+
+def test_the_badge_of_a_whole_run_has_the_number_of_the_page(tmp_path: Path) -> None:
+    lacked = [
+        it if it["operation"] != "getJob" else answers("getJob", 501) for it in every_success()
+    ]
+    proven = 98  # and one documents no success
+    written(tmp_path, matrix_of(*lacked))
+    assert badge(tmp_path)["message"] == f"kept by {proven} of 100 operations"
+    assert f"{proven} of 100 operations are proven; 1 unsupported" in page(tmp_path).text
+
+
+def test_a_run_that_checked_nothing_is_no_pass_in_any_form(tmp_path: Path) -> None:
+    passed = result("", "passed", check="limits: it does")
+    matrix = matrix_of(answers("getJob", 501), passed, part=["getJob"])
+    text = summary(header_of(whole=False), matrix, matrix.verdict(whole=False), None)
+    assert "The contract is not judged: nothing was checked" in text
+    written(tmp_path, matrix)
+    assert badge(tmp_path)["message"] == "nothing checked"
+    assert "not judged: nothing was checked" in page(tmp_path).text
+    document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    told = "nothing was checked: the operations that were asked for are unsupported"
+    assert (document["kept"], document["reasons"]) == (False, [told])

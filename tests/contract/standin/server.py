@@ -12,10 +12,9 @@ from functools import partial
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from contract.spec import Operation, Spec
@@ -28,7 +27,6 @@ from tests.contract.standin.world import Call, Refused, Thing, World, moment
 Document = dict[str, Any]
 Handler = Callable[[World, Call], Document]
 READY_SECONDS = 30
-METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 JSON = "application/json"
 
 HANDLERS: dict[str, Handler] = {
@@ -92,6 +90,13 @@ class Application:
     def __init__(self, spec: Spec, world: World) -> None:
         self._spec = spec
         self._world = world
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self.shell(WebSocket(scope, receive, send))
+        else:
+            answer = await self.http(Request(scope, receive))
+            await answer(scope, receive, send)
 
     async def http(self, request: Request) -> Response:
         started = time.time()
@@ -247,14 +252,10 @@ def _json(status: int, document: object) -> Response:
 def running(*faults: str, spec: Spec | None = None) -> Iterator[StandIn]:
     """A stand-in on a free port of loopback, with these faults of FAULTS switched on."""
     world = World(faults)
-    made = Application(spec or Spec(), world)
-    routes = [
-        Route("/{path:path}", made.http, methods=METHODS),
-        WebSocketRoute("/{path:path}", made.shell),
-    ]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            Starlette(routes=routes),
+            Application(spec or Spec(), world),
+            lifespan="off",
             ws="websockets-sansio",
             log_level="critical",  # a handshake that is denied is an error to uvicorn
             access_log=False,
