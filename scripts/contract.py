@@ -5,6 +5,7 @@ unless --languages names it. Exit status: 0 when the contract is kept and every 
 the first other one of the two commands otherwise.
 """
 
+import json
 import re
 import signal
 import subprocess
@@ -17,9 +18,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / ".build" / "contract"
 BIN = Path(sys.executable).parent
-NOT_BUILT = "not built"
-"""How `runtimes list` begins to tell the state of an image that is not there."""
-
 _END_SECONDS = 60
 
 
@@ -52,14 +50,14 @@ def _languages(arguments: list[str]) -> list[str]:
     """The option that leaves out what is not built: images of all languages take long to build."""
     if "--quick" in arguments or any(it.startswith("--languages") for it in arguments):
         return []
-    command = [BIN / "unsandbox-emulator", "runtimes", "list"]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    states = dict(line.split(maxsplit=1) for line in listed.splitlines())
-    missing = [name for name, state in states.items() if state.startswith(NOT_BUILT)]
+    command = [str(BIN / "unsandbox-emulator"), "runtimes", "list", "--json"]
+    listed = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    languages = [entry for entry in listed if entry["kind"] == "language"]
+    missing = [entry["name"] for entry in languages if entry["image_bytes"] is None]
     if not missing:
         return []
     print(f"not built, so not run: {', '.join(missing)}", flush=True)
-    return [f"--languages={','.join(name for name in states if name not in missing)}"]
+    return [f"--languages={','.join(it['name'] for it in languages if it['name'] not in missing)}"]
 
 
 @contextmanager
