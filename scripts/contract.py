@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from contract.languages import LANGUAGES
+
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / ".build" / "contract"
 BIN = Path(sys.executable).parent
@@ -28,7 +30,7 @@ def main(arguments: list[str]) -> int:
         strict = ["--strict"] if "--strict" in arguments else []
         with emulator(Path(folder), strict) as (api, admin):
             report = ["--report", str(REPORT / "run")]
-            run = ["run", "--url", api, *report, *_languages(arguments), *arguments]
+            run = ["run", "--url", api, *report, *languages(arguments), *arguments]
             mutants = [
                 "mutants",
                 "--url",
@@ -48,18 +50,24 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _languages(arguments: list[str]) -> list[str]:
+def languages(arguments: list[str]) -> list[str]:
     """The option that leaves out what is not built: images of all languages take long to build."""
     if "--quick" in arguments or any(it.startswith("--languages") for it in arguments):
         return []
-    command = [BIN / "unsandbox-emulator", "runtimes", "list"]
+    command = [str(BIN / "unsandbox-emulator"), "runtimes", "list"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    states = dict(line.split(maxsplit=1) for line in listed.splitlines())
-    missing = [name for name, state in states.items() if state.startswith(NOT_BUILT)]
+    there, missing = built(listed)
     if not missing:
         return []
     print(f"not built, so not run: {', '.join(missing)}", flush=True)
-    return [f"--languages={','.join(name for name in states if name not in missing)}"]
+    return [f"--languages={','.join(there)}"]
+
+
+def built(listed: str) -> tuple[list[str], list[str]]:
+    """The names that `runtimes list` shows: those that need no build, and those that do."""
+    states = dict(line.split(maxsplit=1) for line in listed.splitlines())
+    missing = [name for name in LANGUAGES if states.get(name, "").startswith(NOT_BUILT)]
+    return [name for name in LANGUAGES if name in states and name not in missing], missing
 
 
 @contextmanager
