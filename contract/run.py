@@ -40,8 +40,8 @@ from contract.target import Target, TargetError, resolve
 HELP = "tell whether a server keeps the contract"
 EPILOG = (
     "Exit status: 0 the contract is kept; 1 it is not; 2 nothing can be said: the command line is "
-    "wrong, nothing answers, the key is not taken; 3 it is kept as far as was run, but the budget "
-    "ended before the checks did; 130 interrupted."
+    "wrong, nothing answers, the key is not taken, nothing was checked; 3 it is kept as far as was "
+    "run, but the budget ended before the checks did; 130 interrupted."
 )
 
 

@@ -183,7 +183,7 @@ def test_a_language_that_is_not_ready_in_time_is_not_run_and_its_job_is_ended(
     with faulty(server.api, waits) as url:
         found = outcomes(url, tmp_path, "--languages", "c", "--patience", "1")
     assert found["c"] == ("not run", f"c was not ready after 1 s: {WAITS}")
-    assert asked.count("DELETE") == 1
+    assert "DELETE" in asked
     last = capsys.readouterr().out.strip().splitlines()[-1]
     assert f"languages: {len(LANGUAGES)} not run" in last
 
@@ -219,12 +219,21 @@ def test_a_failure_in_a_language_happens_again_in_a_replay_of_any_effort(
         assert main([*again, url]) != KEPT
 
 
-def test_make_contract_names_the_languages_that_are_built_unless_it_is_told_others() -> None:
-    assert make_contract.built(
-        "php  built, 1 MB\nlua  not built\nv  not available\nshell  not built\n"
-    ) == (
-        ["php", "v"],
-        ["lua"],
-    )
+def test_make_contract_asks_for_all_but_what_would_have_to_be_built() -> None:
+    listed: list[dict[str, Any]] = [
+        {"name": "php", "kind": "language", "image_bytes": 1, "why_not": ""},
+        {"name": "lua", "kind": "language", "image_bytes": None, "why_not": ""},
+        {
+            "name": "v",
+            "kind": "language",
+            "image_bytes": None,
+            "why_not": "needs its makers' image",
+        },
+        {"name": "shell", "kind": "image", "image_bytes": None, "why_not": ""},
+    ]
+    assert make_contract.chosen(listed) == (["php", "v"], ["lua"])
     assert make_contract.languages(["--quick"]) == []
     assert make_contract.languages(["--languages=php"]) == []
+    asked, patience = make_contract.languages([])
+    assert set(asked.removeprefix("--languages=").split(",")) <= set(LANGUAGES)
+    assert patience.startswith("--patience=")

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from contract.cli import COMMANDS, parser
+from contract.cli import COMMANDS, INTERRUPTED, parser
 from contract.deviations import read as read_deviations
 from contract.outcomes import Outcome
+from contract.preflight import BROKEN, COULD_NOT_RUN, KEPT, UNFINISHED
 from contract.profiles import PROFILES
 from contract.report.matrix import Standing
 from contract.shards import families
@@ -143,3 +144,8 @@ def test_every_command_family_profile_and_account_is_on_the_page() -> None:
     assert set(families()) <= set(rows("family"))
     assert set(rows("profile")) == set(PROFILES)
     assert rows("account") == ROLES
+
+
+def test_every_exit_status_is_on_the_page() -> None:
+    told = re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)
+    assert [int(it) for it in told] == [KEPT, BROKEN, COULD_NOT_RUN, UNFINISHED, INTERRUPTED]

@@ -8,9 +8,12 @@ import pytest
 
 from contract.api import Api
 from contract.campaign import opened
-from contract.spec import Operation
+from contract.mutants.table import MUTANTS
+from contract.spec import SPEC, Operation, loaded
 from contract.target import resolve
 from tests.contract.standin import running
+from tests.contract.standin.__main__ import lacked_by_the_emulator
+from tests.contract.standin.server import HANDLERS
 
 IDS = {"sessions": "session", "services": "service", "snapshots": "snapshot", "images": "image"}
 
@@ -29,6 +32,13 @@ def test_every_operation_of_the_four_kinds_succeeds_and_keeps_the_contract(api: 
             made = things(api)
             parameters = {"id": made[kind], "key": api.credentials.public_key}
             api.call(operation.id, parameters, json=body(operation, made))
+
+
+def test_the_stand_in_has_what_the_mutants_that_it_is_asked_for_are_about() -> None:
+    operations = loaded(SPEC).operations
+    named = {name for it in lacked_by_the_emulator() for name in MUTANTS[it].operations}
+    canonical = {operations[name].alias_of or name for name in named}
+    assert canonical - {*HANDLERS, "openSessionShell", "streamPaasLogs"} == set()
 
 
 def things(api: Api) -> dict[str, str]:

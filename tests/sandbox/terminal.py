@@ -8,7 +8,7 @@ import pyte
 from emulator.sandbox.agent import Exit, Process
 
 COLUMNS, LINES = 80, 24
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 30
 
 
 class _Screen(pyte.Screen):

@@ -198,7 +198,7 @@ def folder(tmp_path: Path) -> Path:
     """A copy of the data, small and free to be broken."""
     for name in ("catalogue.toml", "tests.toml"):
         shutil.copy(RUNTIMES / name, tmp_path)
-    for name in ("shell", "base", "bash", "c"):
+    for name in ("shell", "base", "bash", "gcc", "c"):
         shutil.copytree(RUNTIMES / name, tmp_path / name)
     (tmp_path / "catalogue.toml").write_text('languages = ["c"]')
     return tmp_path
@@ -222,7 +222,11 @@ BROKEN = {
     "a path for a file name": ('"main.c"', '"../main.c"', r"c/runtime.toml: run.source: "),
     "an upper-case alias": ("aliases = []", 'aliases = ["C"]', r"c/runtime.toml: aliases\[0\]"),
     "an unknown placeholder": ("{source}", "{sauce}", r"run.compile: '{sauce}' is no placeholder"),
-    "no source": ('"{source}", ', "", r"c/runtime.toml: run.command: no command takes {source}"),
+    "no source": (
+        '"{source}",\n    "gcc", "-O1", "-I/tmp/input", "-o", "{binary}", "{source}"',
+        '"gcc"',
+        r"c/runtime.toml: run.command: no command takes {source}",
+    ),
     "no binary": ('binary = "main"', "", r"c/runtime.toml: run.*: uses {binary}, but run.binary"),
     "an empty command": ('["{binary}"]', "[]", r"c/runtime.toml: run.command: "),
     "a module named like the program": ('"main.wasm"', '"main"', r"c/runtime.toml: wasm: stands "),
@@ -230,18 +234,18 @@ BROKEN = {
     "an unknown expectation": ("stderr =", "stdeer =", r"c/runtime.toml: tests.error: .*stdeer"),
     "a test without program": ("[tests.error]", "[tests.x]", r"c/runtime.toml: tests.x: 0 prog"),
     "a parent that is not there": (
-        "[run]",
-        '[image]\nfrom = "nowhere"\n[run]',
+        'from = "gcc"',
+        'from = "nowhere"',
         r"c/runtime.toml: image: .*c -> nowhere",
     ),
     "a parent that is itself": (
-        "[run]",
-        '[image]\nfrom = "c"\n[run]',
+        'from = "gcc"',
+        'from = "c"',
         r"c/runtime.toml: image: .*c -> c",
     ),
     "another image that is not there": (
-        "[run]",
-        '[image]\nuses = ["nowhere"]\n[run]',
+        'from = "gcc"',
+        'from = "gcc"\nuses = ["nowhere"]',
         r"c/runtime.toml: image: .*c -> nowhere",
     ),
     "a file name that is no pattern": (
