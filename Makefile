@@ -2,6 +2,8 @@
 ARGS ?=
 # Processes that run the tests; 0 runs them in one, as a debugger wants it
 WORKERS ?= 2
+# Languages that `make test` builds and tests; what else is built here is tested too
+LANGUAGES ?= bash python javascript typescript ruby php c cpp rust go java elixir commonlisp csharp
 BIN := .venv/bin
 
 # Image builds trust what pip on this machine is told to trust.
@@ -17,7 +19,7 @@ up: venv docker ## start the emulator; the first time this builds its images
 	@$(BIN)/unsandbox-emulator up $(ARGS)
 
 test: venv-dev docker ## run the tests, in real containers
-	@$(BIN)/unsandbox-emulator runtimes build
+	@$(BIN)/unsandbox-emulator runtimes build $(LANGUAGES)
 	@$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 contract: venv-dev docker ## the contract suite and its proof, against an emulator of their own

@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from contract.api import Api, member
@@ -12,7 +12,19 @@ from contract.exchange import Response
 from contract.outcomes import ContractBroken
 from contract.programs import Program
 
-__all__ = ["EXECUTIONS", "accept", "begun", "ended", "files", "polled", "run", "submit"]
+__all__ = [
+    "EXECUTIONS",
+    "accept",
+    "begun",
+    "ended",
+    "files",
+    "found",
+    "outcome",
+    "polled",
+    "run",
+    "submit",
+    "watched",
+]
 
 Result = Mapping[str, Any]
 
@@ -30,13 +42,18 @@ def run(api: Api, operation_id: str, program: Program, **fields: object) -> Resu
     Raises:
         ContractBroken: it is refused, or the result contradicts itself.
     """
-    document: Result = accept(api, operation_id, program, **fields).json
+    return outcome(api, accept(api, operation_id, program, **fields))
+
+
+def outcome(api: Api, accepted: Response) -> Result:
+    """The result of a program that one of EXECUTIONS has accepted; raised is what `run` raises."""
+    document: Result = accepted.json
     return _sound(document) if "exit_code" in document else ended(api, document["job_id"])
 
 
 def accept(api: Api, operation_id: str, program: Program, **fields: object) -> Response:
     """What one of EXECUTIONS answers to a program."""
-    return EXECUTIONS[operation_id](api, operation_id, program, fields)
+    return EXECUTIONS[operation_id](api, operation_id, program, fields, None)
 
 
 def submit(api: Api, program: Program, **fields: object) -> str:
@@ -66,15 +83,31 @@ def ended(api: Api, job_id: str) -> Result:
 
 def polled(api: Api, job_id: str, until: frozenset[str] = ENDED) -> Iterator[Result]:
     """A job again and again, until its status is one of `until`; raises ContractBroken if never."""
-    pause, deadline = _FIRST_PAUSE, time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+    for job in watched(api, job_id, until, _PATIENCE_SECONDS):
+        yield job
+    if job["status"] not in until:
+        told = f"job {job_id} was {job['status']} for {_PATIENCE_SECONDS} s"
+        raise ContractBroken("result", told)
+
+
+def watched(api: Api, job_id: str, until: frozenset[str], seconds: float) -> Iterator[Result]:
+    """A job again and again, at least once, until its status is one of `until` or time is up."""
+    pause, deadline = _FIRST_PAUSE, time.monotonic() + seconds
+    while True:
         job = api.call("getJob", {"id": job_id}).json
         yield job
-        if job["status"] in until:
+        if job["status"] in until or time.monotonic() >= deadline:
             return
         time.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
-    raise ContractBroken("result", f"job {job_id} was {job['status']} for {_PATIENCE_SECONDS} s")
+
+
+def found(api: Api, program: Program, mark: str) -> str:
+    """What a program that looks for traces has found; raises ContractBroken when it could not."""
+    result = run(api, "execute", program, env={"MARK": mark})
+    if not result["success"]:
+        raise ContractBroken("result", f"a program cannot look for files: {str(result)[:500]}")
+    return str(result["stdout"])
 
 
 def files(contents: Mapping[str, bytes]) -> list[dict[str, str]]:
@@ -105,24 +138,36 @@ def _contradictions(result: Result) -> Iterator[str]:
             yield f"the artifact {artifact['filename']} has two contents"
 
 
-def _with_members(api: Api, operation_id: str, program: Program, fields: Result) -> Response:
+Statuses = Collection[int] | None
+
+
+def _with_members(
+    api: Api, operation_id: str, program: Program, fields: Result, expect: Statuses
+) -> Response:
     body = {"language": program.language, "code": program.code, **fields}
-    return api.call(operation_id, json=body)
+    return api.call(operation_id, json=body, expect=expect)
 
 
-def _as_text(api: Api, operation_id: str, program: Program, fields: Result) -> Response:
+def _as_text(
+    api: Api, operation_id: str, program: Program, fields: Result, expect: Statuses
+) -> Response:
     query = {name: _in_a_query(value) for name, value in fields.items()}
     content = program.script.encode()
-    return api.call(operation_id, query=query, content=content, media_type="text/plain")
+    return api.call(
+        operation_id, query=query, content=content, media_type="text/plain", expect=expect
+    )
 
 
-EXECUTIONS: Mapping[str, Callable[[Api, str, Program, Result], Response]] = {
+EXECUTIONS: Mapping[str, Callable[[Api, str, Program, Result, Statuses], Response]] = {
     "execute": _with_members,
     "executeAsync": _with_members,
     "run": _as_text,
     "runAsync": _as_text,
 }
-"""The operations that run a program. Those that take text have no input files."""
+"""The operations that run a program; the last argument is `expect` of `Api.call`.
+
+Those that take text have no input files.
+"""
 
 
 def _in_a_query(value: object) -> str:

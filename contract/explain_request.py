@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 import time
 from dataclasses import asdict
@@ -74,9 +75,12 @@ def _moment(given: str | None, request: Received) -> float:
         return time.time()
     times = request.values("X-Timestamp") if given == "sent" else [given]
     try:
-        return float(times[0])
+        moment = float(times[0])
     except (ValueError, IndexError):
-        raise Unreadable(f"--at {given}: that is no time in seconds") from None
+        moment = math.nan
+    if not math.isfinite(moment):
+        raise Unreadable(f"--at {given}: that is no time in seconds")
+    return moment
 
 
 def parsed(raw: bytes) -> Received:

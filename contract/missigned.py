@@ -156,8 +156,10 @@ def _body(write: Callable[[bytes], bytes]) -> Callable[[Signing], Signing]:
 
 
 def _flipped(text: str, at: int) -> str:
-    changed = "0" if text[at] != "0" else "1"
-    return text[:at] + changed + text[at + 1 :]
+    """The same with one letter another one; from the end where `at` is negative."""
+    letters = list(text)
+    letters[at] = "0" if text[at] != "0" else "1"
+    return "".join(letters)
 
 
 def _one_byte_off(body: bytes) -> bytes:

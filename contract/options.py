@@ -95,6 +95,18 @@ OPTIONS = (
         {"metavar": "DIR", "type": Path},
     ),
     Option(
+        "languages",
+        "programs in these languages alone, by name, with commas between, in the family languages; "
+        "left out: all, and in a quick run and with the profile free those that are cheap",
+        {"metavar": "NAMES"},
+    ),
+    Option(
+        "patience",
+        "how long a language may take that the server has to make ready when it is first used, "
+        "such as by building an image; after that its checks are not run; left out: 600",
+        {"metavar": "SECONDS", "type": at_least_one},
+    ),
+    Option(
         "tier",
         "the tier of the account; left out: what the server says of its key",
         {"choices": [FREE, "paid"]},

@@ -5,6 +5,7 @@ Exception
  |   +- ContractBroken     the server answered what the contract does not allow
  +- Skipped (pytest's, so that hypothesis lets it through)
      +- Unsupported        the server says, as the contract allows, that it lacks an operation
+     |   +- Unavailable    ... or that it cannot run a language, and why
      +- NotRun             the run may not, or cannot, send what the check takes
          +- Limited        ... because of its own limits: its profile, its pace
          |   +- OutOfBudget    ... or what it may send, use up and create in all
@@ -16,8 +17,8 @@ from enum import StrEnum
 
 from _pytest.outcomes import Skipped
 
-LIMIT, OUT_OF_BUDGET = "limit: ", "out of budget: "
-"""How messages of Limited and OutOfBudget begin, by which reports know them."""
+LIMIT, OUT_OF_BUDGET, UNAVAILABLE = "limit: ", "out of budget: ", "unavailable: "
+"""How messages of Limited, OutOfBudget and Unavailable begin, by which reports know them."""
 
 
 class Outcome(StrEnum):
@@ -40,6 +41,13 @@ class ContractBroken(AssertionError):
 
 class Unsupported(Skipped):
     """501 where the contract has it."""
+
+
+class Unavailable(Unsupported):
+    """503 with the reason why a language that is listed cannot run."""
+
+    def __init__(self, language: str, reason: str) -> None:
+        super().__init__(f"{UNAVAILABLE}{language}: {reason}")
 
 
 class NotRun(Skipped):

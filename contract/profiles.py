@@ -10,13 +10,18 @@ __all__ = ["FREE", "PROFILES", "Effort", "Limits", "Profile", "chosen", "effort"
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many cases hypothesis makes of each generated check, and whether slow checks run."""
+    """How many cases hypothesis makes of each generated check, and whether slow checks run.
+
+    `broad` says whether a program is run in every language, or in those alone that are cheap.
+    """
 
     examples: int
     slow: bool
+    broad: bool
 
 
-ONCE, QUICK, FULL = Effort(1, slow=False), Effort(3, slow=False), Effort(25, slow=True)
+ONCE, QUICK = Effort(1, slow=False, broad=False), Effort(3, slow=False, broad=False)
+PAID, FULL = Effort(3, slow=False, broad=True), Effort(25, slow=True, broad=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,8 @@ class Profile:
 
 def effort(profile: Profile, *, quick: bool) -> Effort:
     """The smaller of what a profile and a quick run do."""
-    return min(profile.effort, QUICK, key=lambda it: it.examples) if quick else profile.effort
+    own = profile.effort
+    return min(own, QUICK, key=lambda it: (it.examples, it.broad)) if quick else own
 
 
 def _reads_only(operation: Operation) -> str | None:
@@ -111,7 +117,7 @@ PROFILES = {
             _everything,
             TIER_PER_MINUTE,
             Limits(requests=1_000, spend=1_200),
-            QUICK,
+            PAID,
         ),
         Profile(
             "full",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.api import Api, member
+from contract.languages import LANGUAGES
 from contract.outcomes import NotRun, Rehearsed
 
 __all__ = ["FILE", "Program", "Programs"]
@@ -34,17 +35,12 @@ class Programs:
     """Those of the file, in the languages that a target lists and can run."""
 
     def __init__(self, api: Api, file: Path = FILE) -> None:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-        self.shebangs: Mapping[str, list[str]] = document.pop("shebangs")
-        self._table: Mapping[str, Mapping[str, str]] = document
+        self._table: Mapping[str, Mapping[str, str]] = tomllib.loads(
+            file.read_text(encoding="utf-8")
+        )
         self._api = api
         self._listed: frozenset[str] | None = None
         self._works: dict[str, bool] = {}
-
-    @property
-    def known(self) -> list[str]:
-        """The languages that the file has."""
-        return list(self._table["nothing"])
 
     def some(self, name: str) -> Program:
         """In the first language that runs; raises NotRun when there is none."""
@@ -73,7 +69,7 @@ class Programs:
         try:
             return frozenset(member(self._api.call("listLanguages"), "languages"))
         except Rehearsed:
-            self._listed = frozenset(self.known)
+            self._listed = frozenset(self._table["nothing"])
             raise
 
     def _tried(self, language: str) -> bool:
@@ -88,4 +84,4 @@ class Programs:
     def _every(self, name: str) -> Iterator[Program]:
         for language, code in self._table[name].items():
             if self.runs(language):
-                yield Program(language, code, next(iter(self.shebangs.get(language, ())), ""))
+                yield Program(language, code, LANGUAGES[language].interpreter)

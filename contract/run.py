@@ -15,6 +15,7 @@ from contract import deviations, evidence, options, rehearsal
 from contract.campaign import opened, redactor
 from contract.consent import admitted
 from contract.deviations import DeviationError, Deviations
+from contract.languages import LANGUAGES
 from contract.ledger import left_behind
 from contract.preflight import (
     BROKEN,
@@ -103,6 +104,7 @@ def _run(args: argparse.Namespace, spec: Spec, names: Sequence[str], folder: Pat
     target = admitted(args.target, args.url, args.targets)
     known = _deviations(args, target, spec)
     _known_operations(args, spec)
+    _known_languages(args)
     seed = args.seed if args.seed is not None else secrets.randbelow(2**32)
     began, started = time.time(), time.monotonic()
     print(f"{target.name} at {target.url}, seed {seed}")
@@ -249,7 +251,11 @@ def _parts(args: argparse.Namespace) -> list[str]:
 
 def _operations(args: argparse.Namespace) -> list[str]:
     """The operations that were asked for by name."""
-    return [name for it in (args.operations or "").split(",") if (name := it.strip())]
+    return _names(args.operations)
+
+
+def _names(listed: str | None) -> list[str]:
+    return [name for it in (listed or "").split(",") if (name := it.strip())]
 
 
 def _chosen(wanted: Sequence[str] | None) -> list[str]:
@@ -265,6 +271,13 @@ def _known_operations(args: argparse.Namespace, spec: Spec) -> None:
     unknown = [name for name in _operations(args) if name not in spec.operations]
     if unknown:
         raise CouldNotRun(f"there is no operation {unknown[0]}; openapi.yaml names them")
+
+
+def _known_languages(args: argparse.Namespace) -> None:
+    """Raises CouldNotRun for a name that would leave out every language."""
+    unknown = [name for name in _names(args.languages) if name not in LANGUAGES]
+    if unknown:
+        raise CouldNotRun(f"there is no language {unknown[0]}; there are: {', '.join(LANGUAGES)}")
 
 
 def _jobs(args: argparse.Namespace, target: Target) -> int:

@@ -170,7 +170,12 @@ def _judge_parameter(parameter: Parameter, given: list[str], judgement: Judgemen
     elif parameter.read is _boolean and given[0].lower() in _LOOSE_BOOLEANS:
         judgement.open.append(f"{parameter.name} is {given[0]!r}")
     else:
-        _judge_value(parameter.name, parameter.read(given[0]), parameter.validator, judgement)
+        try:
+            value = parameter.read(given[0])
+        except _Unsettled as reason:
+            judgement.open.append(f"{parameter.name} {reason}")
+            return
+        _judge_value(parameter.name, value, parameter.validator, judgement)
 
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
@@ -188,6 +193,8 @@ def _boolean(text: str) -> object:
 def _json(text: str) -> object:
     try:
         return _parsed(text.encode())
+    except _Unsettled:
+        raise
     except ValueError:
         return text  # which is no object: the schema says so
 
@@ -210,6 +217,9 @@ def _json_body(operation: Operation, raw: bytes, judgement: Judgement) -> object
         return {}
     try:
         body = _parsed(raw)
+    except _Unsettled as reason:
+        judgement.open.append(f"the body {reason}")
+        return _UNREADABLE
     except ValueError as error:
         judgement.faults.append(f"the body is no JSON: {error}")
         return _UNREADABLE
@@ -244,21 +254,46 @@ _TEXT_IS = {
 """What a body of plain text stands for, by operation."""
 
 
+class _Unsettled(ValueError):
+    """What the standard of JSON (RFC 8259) leaves to whoever reads it."""
+
+
+_BOM = b"\xef\xbb\xbf"
+_MOST_DIGITS = 1000
+
+
 def _parsed(raw: bytes) -> Any:  # noqa: ANN401 - any JSON
-    """JSON as the standard has it; raises ValueError."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no JSON")
-
+    """JSON as the standard has it; raises ValueError, and _Unsettled where that says nothing."""
+    if raw.startswith(_BOM):
+        raise _Unsettled("begins with a byte order mark")
     try:
-        return json.loads(raw.decode(), parse_constant=refuse)
+        return json.loads(
+            raw.decode(), parse_constant=_no_number, parse_int=_number, object_pairs_hook=_members
+        )
     except RecursionError:
-        raise ValueError("too deeply nested") from None
+        raise _Unsettled("is deeply nested") from None
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _number(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise _Unsettled(f"has a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Unsettled("has a member twice")
+    return found
 
 
 def _unsayable(operation: Operation, body: Mapping[str, Any]) -> Iterator[str]:
     """Why a body that fits its schema may be refused: rules that stand in descriptions alone."""
-    if _SURROGATE.search(json.dumps(body)):
+    if _SURROGATE.search(json.dumps(body, ensure_ascii=False)):
         yield "the body holds lone surrogates"
     if not _plain_files(body.get("input_files", [])):
         yield "input_files have uncommon names"
@@ -272,7 +307,7 @@ def _unsayable(operation: Operation, body: Mapping[str, Any]) -> Iterator[str]:
 
 _WASM = "return_wasm_artifact"
 _NO_WASM = "not every language compiles to WebAssembly"
-_SURROGATE = re.compile(r"\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SHEBANG = re.compile(r"#!/(?:usr/)?bin/(?:env )?(?:bash|sh|python3?)\n")
 _ENV_FILE = re.compile(r"(?:(?:#.*|[A-Za-z_][A-Za-z0-9_]*=[ -~]*)?\n)*")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import uvloop
 
-from emulator import __version__, ca, doctor, keys, log, up
+from emulator import __version__, ca, doctor, keys, log, runtime_trials, runtimes, up
 from emulator.exec import command
 from emulator.sandbox.images import BuildFailed
 from emulator.sandbox.runtimes import CatalogueError
@@ -130,15 +130,29 @@ def _keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def _runtimes(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("runtimes", help="list, build or prune the images of languages")
+    parser = commands.add_parser("runtimes", help="list, build, test or prune languages' images")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    build = _add(actions, "build", "build images that are missing", up.build_runtimes)
-    build.add_argument("names", nargs="*", metavar="NAME", help="languages; none means all")
-    _add(actions, "list", "list languages and the state of their images", up.list_runtimes)
+    build = _named(_add(actions, "build", "build images that are missing", runtimes.build))
+    build.epilog = f"Other images can be named too: {', '.join(runtimes.OTHERS)}."
+    text = "list languages: version, size and state of their images, and why one is missing"
+    listing = _add(actions, "list", text, runtimes.list_)
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    text = "run the test programs of languages in both isolation modes"
+    test = _add(actions, "test", text, runtime_trials.run)
+    _named(test)
+    test.add_argument("--json", metavar="FILE", help="write what was seen to a file, too")
     prune = _add(
-        actions, "prune", "remove images and volumes that other versions built", up.prune_runtimes
+        actions, "prune", "remove images and volumes that other versions built", runtimes.prune
     )
     prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+
+
+def _named(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="languages; none means those that `up` keeps warm"
+    )
+    parser.add_argument("--all", action="store_true", help="every language")
+    return parser
 
 
 if __name__ == "__main__":

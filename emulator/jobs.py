@@ -73,6 +73,11 @@ class Job:
         self.stop = Stop()
         self.ended = asyncio.Event()
         self.recording: asyncio.TimerHandle | None = None
+        self.waits_for: str | None = None
+
+    def wait_for(self, told: str) -> None:
+        """Have it told, until the job starts, what that takes so long."""
+        self.waits_for = told
 
     @property
     def id(self) -> str:
@@ -249,7 +254,10 @@ class Jobs:
             record = await asyncio.to_thread(read, job_id, account.public_key, since)
         if record is None or record.owner != account.public_key or not _ended_since(record, since):
             raise JobNotFound("No job of this key has this id; finished jobs are kept for a while")
-        return self.document(record)
+        document = self.document(record)
+        if job is not None and job.waits_for and job.status is JobStatus.PENDING:
+            document["message"] = job.waits_for
+        return document
 
     async def listing(self, account: Account, limit: int | None) -> list[Document]:
         """An account's jobs that have not ended or ended lately, the newest first, no results."""

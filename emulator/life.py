@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import docker
@@ -27,6 +27,7 @@ from emulator.paths import RUNTIMES, SPEC
 from emulator.readiness import Readiness
 from emulator.runs import Runs
 from emulator.sandbox.build_log import BuildCancelled
+from emulator.sandbox.builder import Builder
 from emulator.sandbox.compile_cache import CompileCache
 from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.execution import Executor
@@ -75,6 +76,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         engine = open_engine(instance_of(database), settings.start_concurrency * 2)
         stack.callback(engine.close)
         images = Images(engine.client, catalogue, settings.extra_ca)
+        builder = Builder(engine.client, images, settings.data_dir / "logs", clock)
         compiles = CompileCache(
             settings.compile_cache * MIB, lambda runtime: images.image(runtime.name).reference
         )
@@ -84,7 +86,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         listener = stack.enter_context(inner.bound())
         stack.push_async_callback(_remove_what_is_left, engine)
         egress = Egress(
-            engine, images, _egress_settings(settings), clock, journal.record_connection
+            engine, images, builder, _egress_settings(settings), clock, journal.record_connection
         )
         stack.push_async_callback(egress.close)
         networks: dict[str, Network] = {
@@ -99,7 +101,10 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         starter = Starter(engine, images, limits, clock, networks)
         pool = Pool(starter, _policy(settings, budget.total // limits.memory_bytes), clock)
         stack.push_async_callback(pool.close)
-        executor = Executor(pool, engine, networks, budget, clock, settings.queue_timeout, compiles)
+        executor = Executor(
+            pool, builder, engine, networks, budget, clock, settings.queue_timeout, compiles
+        )
+        stack.push_async_callback(builder.close)
         jobs, slots = _jobs(settings, database, clock), Slots()
         runs = Runs(jobs, slots, executor, clock)
         stack.push_async_callback(runs.close)
@@ -129,8 +134,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
 
 
 def _egress_settings(settings: Settings) -> EgressSettings:
-    logs = settings.data_dir / "logs"
-    return EgressSettings(settings.egress_allow, settings.egress_dns, logs, settings.queue_timeout)
+    return EgressSettings(settings.egress_allow, settings.egress_dns, settings.queue_timeout)
 
 
 async def _remove_what_is_left(engine: Engine) -> None:
@@ -165,10 +169,10 @@ def _memory_budget(settings: Settings) -> int:
     return settings.memory_budget * MIB or machine_memory() * 3 // 4
 
 
-def chosen_runtimes(catalogue: Catalogue, names: tuple[str, ...]) -> list[Runtime]:
-    """The runtimes of `names`, or all that are available; raises SettingError."""
+def chosen_runtimes(catalogue: Catalogue, names: Sequence[str]) -> list[Runtime]:
+    """The runtimes of `names`, or the usual ones; raises SettingError."""
     if not names:
-        return catalogue.available()
+        return catalogue.usual()
     return [_chosen(catalogue, name) for name in names]
 
 
@@ -222,15 +226,14 @@ def build_missing(
     settings: Settings,
     report: Report,
     stop: threading.Event | None = None,
-    others: Iterable[str] = (),
 ) -> None:
-    """Build what running programs of `runtimes` takes, and `others`, which are no languages.
+    """Build what running programs of `runtimes` takes.
 
     Raises:
         BuildFailed: a step failed.
         BuildCancelled: `stop` was set.
     """
-    steps = images.plan(runtimes, others)
+    steps = images.plan(runtimes)
     missing = [step.name for step in steps if not step.present]
     if missing:
         report(f"Building {len(missing)} of {len(steps)} images: {', '.join(missing)}")

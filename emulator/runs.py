@@ -41,6 +41,7 @@ class Runs:
                 origin=Origin(job.id, job.owner),
                 stop=job.stop,
                 started=lambda: self._jobs.start(job),
+                told=job.wait_for,
                 patient=patient,
             )
             self._end(job, program, outcome)

@@ -13,6 +13,9 @@ from typing import Any
 
 ENV_PREFIX = "UNSANDBOX_EMULATOR_"
 
+ISOLATION = ("reuse", "container")
+"""What may separate two runs."""
+
 _HOST_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.IGNORECASE)
 
 
@@ -143,7 +146,7 @@ SETTINGS: tuple[Setting, ...] = (
         "languages",
         _names,
         _fixed(()),
-        "languages to build and keep warm; empty means every one that is available",
+        "languages built at start and kept warm; others are built on first use",
         "NAMES",
     ),
     Setting(
@@ -163,7 +166,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "isolation",
-        _choice("reuse", "container"),
+        _choice(*ISOLATION),
         _fixed("reuse"),
         "what separates two runs: reuse cleans their container, container gives each its own",
         "MODE",

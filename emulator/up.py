@@ -1,34 +1,23 @@
 """`unsandbox-emulator up`: from nothing to `Ready.`, and a clean end."""
 
-import argparse
 import asyncio
 import gc
 import shlex
 import signal
 import sys
-from contextlib import AsyncExitStack, closing, suppress
+from contextlib import AsyncExitStack, suppress
 
 from emulator.accounts import DEFAULT_ACCOUNT, Account
 from emulator.app import serving_all
 from emulator.emulator import Emulator
-from emulator.gateway import proxy
 from emulator.gateway.authority import CERTIFICATE_FILE
-from emulator.life import build_missing, chosen_runtimes, housekeeping, open_engine, opened, prepare
+from emulator.life import housekeeping, opened, prepare
 from emulator.listeners import Addresses, bound
-from emulator.paths import RUNTIMES
-from emulator.sandbox.engine import Engine
-from emulator.sandbox.images import Images
-from emulator.sandbox.prune import disk_use, stale
-from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.settings import Settings
+from emulator.terminal import say
 
 THREADS_TURN_SECONDS = 0.0005
 """How long another thread may keep a request waiting; Python's own 5 ms are many requests."""
-
-
-def say(line: str) -> None:
-    """Print to the person at the terminal, at once."""
-    print(line, flush=True)
 
 
 async def run(settings: Settings) -> int:
@@ -103,46 +92,3 @@ def signed_curl(api: str, account: Account) -> str:
   S=$(printf %s "$T:POST:/execute:$B" | openssl dgst -sha256 -hmac "{secret}" -r | cut -d' ' -f1)
   curl -s {api}/execute -H 'Content-Type: application/json' -d "$B" \\
     -H 'Authorization: Bearer {account.public_key}' -H "X-Timestamp: $T" -H "X-Signature: $S\""""
-
-
-def build_runtimes(settings: Settings, options: argparse.Namespace) -> int:
-    """Build the images of some languages, or of all that are available, and the proxy's."""
-    catalogue = Catalogue.load(RUNTIMES)
-    runtimes = chosen_runtimes(catalogue, tuple(options.names))
-    with closing(open_engine("build", 2)) as engine:
-        images = Images(engine.client, catalogue, settings.extra_ca)
-        build_missing(engine, images, runtimes, settings, say, others=[proxy.NAME])
-    return 0
-
-
-def prune_runtimes(settings: Settings, options: argparse.Namespace) -> int:
-    """Remove images and volumes of other versions, and say what went and how much space it took."""
-    catalogue = Catalogue.load(RUNTIMES)
-    with closing(open_engine("build", 2)) as engine:
-        keep = Images(engine.client, catalogue, settings.extra_ca).references()
-        before = disk_use(engine.client)
-        for one in stale(engine.client, keep):
-            if options.dry_run:
-                say(f"would remove {one.name}")
-            else:
-                reason = one.remove()
-                say(f"kept {one.name}: {reason}" if reason else f"removed {one.name}")
-        say(f"{max(0, before - disk_use(engine.client)) / 1e6:.0f} MB freed")
-    return 0
-
-
-def list_runtimes(settings: Settings, _options: argparse.Namespace) -> int:
-    """Print every language with the state of its image."""
-    catalogue = Catalogue.load(RUNTIMES)
-    with closing(open_engine("build", 2)) as engine:
-        images = Images(engine.client, catalogue, settings.extra_ca)
-        for runtime in catalogue:
-            say(f"{runtime.name:<12} {_image_state(engine, images, runtime)}")
-    return 0
-
-
-def _image_state(engine: Engine, images: Images, runtime: Runtime) -> str:
-    if not runtime.available:
-        return str(runtime.unavailable_reason)
-    size = images.image(runtime.name).size(engine.client)
-    return "not built" if size is None else f"built, {size / 1e6:.0f} MB"

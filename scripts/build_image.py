@@ -22,7 +22,7 @@ def main() -> int:
 def build_image(client: docker.DockerClient) -> int:
     extra_ca = Settings.load({}).extra_ca
     base = Images(client, Catalogue.load(RUNTIMES), extra_ca).image("base")
-    image = DockerfileImage.of(ROOT, base, name="emulator", extra_ca=extra_ca)
+    image = DockerfileImage.of(ROOT, {"BASE": base}, name="emulator", extra_ca=extra_ca)
     try:
         build(client, plan(client, [image]), Path(tempfile.mkdtemp()), print)
     except BuildFailed as error:

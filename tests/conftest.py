@@ -8,6 +8,7 @@ import pytest
 from emulator.api.table import NOT_IMPLEMENTED
 from emulator.paths import SPEC
 from emulator.spec import Spec
+from tests.built import not_run
 from tests.client import Client
 from tests.openapi.produced import Answer, documented, listed, produced
 from tests.server import Server, running, settings
@@ -24,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """One emulator with every language that this version has; `in_both_modes` asks for two."""
+    """One emulator with the usual languages kept warm; `in_both_modes` asks for two."""
     flags = {"isolation": request.param} if hasattr(request, "param") else {}
     with running(settings(tmp_path_factory.mktemp("emulator"), **flags)) as made:
         yield made
@@ -75,6 +76,13 @@ class Workers:
         produced.update((operation, status) for operation, status in told.get(_PRODUCED, ()))
         if told.get(_PARTIAL, True):
             node.config.stash[PARTIAL] = True
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line of all: what this machine could not run."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and not hasattr(config, "workerinput"):
+        reporter.write_line(not_run())
 
 
 def unproduced() -> set[Answer]:

@@ -159,7 +159,7 @@ def test_the_picture_has_a_line_for_each_side_and_a_bar_for_each_way(tmp_path: P
     kinds = [element.tag.rpartition("}")[2] for element in picture.iter()]
     assert kinds.count("polyline") == 2
     figures = [element.text for element in picture.iter() if element.text == "1.5 ms"]
-    assert len(figures) == 4 * len(Catalogue.load(RUNTIMES).available())
+    assert len(figures) == 4 * len(Catalogue.load(RUNTIMES).usual())
 
 
 def test_clients_send_again_until_the_time_is_over(server: Server) -> None:

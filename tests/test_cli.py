@@ -52,7 +52,9 @@ def test_help_is_given(command: Command, arguments: list[str]) -> None:
         (["up", "--languages", "klingon"], "'klingon' is no language"),
         (["keys", "revoke", "unsb-pk-none-none-none-none"], "no key"),
         (["keys", "create", "--burst", "0"], "burst must be from 1"),
-        (["runtimes", "build", "julia"], "julia: "),
+        (["runtimes", "build", "klingon"], "'klingon' is no language"),
+        (["runtimes", "test", "klingon"], "'klingon' is no language"),
+        (["runtimes", "test", "bash", "--json", "/nowhere/x"], "/nowhere/x cannot be written"),
     ],
 )
 def test_bad_input_is_told_with_exit_status_2_and_no_traceback(
@@ -124,3 +126,31 @@ def test_pruning_can_be_tried_without_removing_anything(command: Command) -> Non
     *would, freed = done.stdout.splitlines()
     assert freed.endswith(" MB freed")
     assert all(line.startswith("would remove ") for line in would)
+
+
+def test_the_programs_of_a_language_are_run_in_both_modes(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "seen.json"
+    done = command.run("runtimes", "test", "bash", "--json", str(file), *command.state)
+    assert (done.returncode, done.stderr) == (0, "")
+    head, row, last = done.stdout.splitlines()
+    assert head.split()[0] == "language"
+    assert row.split()[:2] == ["bash", "18/18"]
+    assert "GNU bash" in row
+    assert last == "1 passed, 0 failed, 0 not run"
+    (seen,) = json.loads(file.read_text())["languages"]
+    assert seen["warm_ms"] > 0
+    assert seen["cold_ms"] > 0
+
+
+def test_languages_are_listed_with_version_size_and_what_they_lack(command: Command) -> None:
+    listed = {
+        entry["name"]: entry
+        for entry in json.loads(command.run("runtimes", "list", "--json", *command.state).stdout)
+    }
+    assert listed["bash"]["version"].startswith("GNU bash, version 5")
+    assert listed["bash"]["image_bytes"] > 100_000_000
+    assert (listed["bash"]["kind"], listed["egress"]["kind"]) == ("language", "image")
+    assert sum(entry["kind"] == "language" for entry in listed.values()) == 42
+    again = command.run("runtimes", "list", *command.state).stdout.splitlines()
+    assert len(again) == len(listed)
+    assert next(line for line in again if line.startswith("bash ")).split()[1] == "built"

@@ -1,5 +1,6 @@
 """The documentation is run, or compared with what it describes."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -8,8 +9,9 @@ from pathlib import Path
 from emulator.accounts import TEST_ACCOUNTS, Account
 from emulator.control.routes import ENDPOINTS
 from emulator.faults import Rule
-from emulator.paths import ROOT
-from scripts import settings_docs
+from emulator.paths import ROOT, RUNTIMES
+from emulator.sandbox.runtimes import Catalogue
+from scripts import languages_docs, settings_docs
 from tests.server import Server, running, settings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -74,6 +76,17 @@ def test_the_seed_file_of_the_readme_is_one() -> None:
 def test_the_page_of_settings_is_up_to_date() -> None:
     written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert written == settings_docs.page(), "run: python -m scripts.settings_docs"
+
+
+def test_the_page_of_languages_is_up_to_date() -> None:
+    written = languages_docs.FILE.read_text(encoding="utf-8")
+    assert written == languages_docs.written(), "run: python -m scripts.languages_docs"
+
+
+def test_the_page_of_languages_has_each_of_them_once_and_no_figure_of_another_version() -> None:
+    measured = json.loads(languages_docs.MEASURED.read_text(encoding="utf-8"))
+    names = [*(row["language"] for row in measured["languages"]), *measured["not_run"]]
+    assert sorted(names) == sorted(Catalogue.load(RUNTIMES).languages())
 
 
 def test_links_between_documents_lead_somewhere() -> None:

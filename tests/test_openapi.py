@@ -202,5 +202,6 @@ def test_the_languages_are_those_of_the_runtimes(document: Node) -> None:
 
 
 def test_the_shells_are_those_of_the_shell_image(document: Node) -> None:
-    shells = tomllib.loads((ROOT / "runtimes/shell/shells.toml").read_text())
-    assert set(document["components"]["schemas"]["ShellName"]["enum"]) == set(shells["shells"])
+    shells = tomllib.loads((ROOT / "runtimes/shell/shells.toml").read_text())["shells"]
+    aliases = {alias for shell in shells.values() for alias in shell.get("aliases", ())}
+    assert set(document["components"]["schemas"]["ShellName"]["enum"]) == set(shells) | aliases

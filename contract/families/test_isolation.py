@@ -12,7 +12,7 @@ import pytest
 
 from contract.api import Api
 from contract.campaign import Campaign
-from contract.execution import begun, ended, run
+from contract.execution import begun, ended, found, run
 from contract.listener import Listener, listening, own_addresses
 from contract.outcomes import NotRun
 from contract.programs import Programs
@@ -189,6 +189,8 @@ def test_processes_are_bounded_and_the_program_is_told(api: Api, programs: Progr
 def test_memory_is_that_of_the_vcpu_and_the_program_is_ended(api: Api, programs: Programs) -> None:
     """2 GB of memory come with each vCPU."""
     program = programs.some("take_memory")
+    within = run(api, "execute", program, env={"MOST": "1536"}, vcpu=1, ttl=600)
+    assert within["stdout"] == "all of it\n", f"1.5 GB cannot be taken: {within['stderr'][-300:]}"
     result = run(api, "execute", program, env={"MOST": "3072"}, vcpu=1, ttl=600)
     assert (result["success"], result["stdout"]) == (False, "")
     assert ended(api, result["job_id"])["status"] != "timeout"
@@ -204,9 +206,9 @@ def test_a_program_sees_nothing_of_one_that_runs(api: Api, programs: Programs, r
     other, find = api.as_(role), programs.some("find_traces")
     mark = f"contract-{secrets.token_hex(8)}"
     for job_id in begun(api, programs.some("leave_traces"), {"MARK": mark, "STAY": "300"}):
-        found = [run(other, "execute", find, env={"MARK": mark})["stdout"] for _ in range(3)]
+        seen = [found(other, find, mark) for _ in range(3)]
         api.call("cancelJob", {"id": job_id})
-        assert found == [""] * 3
+        assert seen == [""] * 3
         if ended(api, job_id)["stdout"]:
             return
     raise AssertionError("the program that is looked for never came to leave anything")
@@ -221,7 +223,7 @@ def test_nothing_outlives_the_ttl(api: Api, programs: Programs) -> None:
     assert ended(api, result["job_id"])["status"] == "timeout"
     find = programs.some("find_traces")
     for _ in range(4):
-        assert run(api, "execute", find, env={"MARK": mark})["stdout"] == ""
+        assert found(api, find, mark) == ""
     assert ended(api, result["job_id"])["stdout"] == result["stdout"]
 
 

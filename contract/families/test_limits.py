@@ -24,6 +24,9 @@ MAX_BODY = 16 * 1024 * 1024
 MOST_REQUESTS = 60
 """The account `rate` is of no use when it takes more than these to reach its limit."""
 
+MOST_SECONDS = 60
+"""How long the account `rate` is waited for, at most."""
+
 CLOCK_SECONDS = 30
 """How far clocks may be apart where a time is compared."""
 
@@ -101,7 +104,26 @@ def test_each_request_leaves_one_less(exhausted: list[Response]) -> None:
     left = [remaining for _, remaining, _ in let_in]
     assert left == sorted(left, reverse=True), f"what is left rises: {left}"
     assert left[0] < let_in[0][0], "the first request was not counted"
+    # What comes back meanwhile comes more slowly than it is used up.
+    assert left[0] - left[-1] >= (len(left) - 1) / 2, f"requests were not counted: {left}"
     assert len({limit for limit, _, _ in let_in}) == 1, "the limit changes"
+
+
+@pytest.mark.slow_check
+@pytest.mark.operations("listJobs")
+def test_who_waits_as_long_as_told_is_let_in(api: Api) -> None:
+    rate = api.as_("rate")
+    for _ in range(MOST_REQUESTS):
+        answer = rate.call("listJobs", expect={200, 429})
+        if answer.status == 429:
+            break
+    else:
+        raise NotRun(f"the account `rate` has a limit of more than {MOST_REQUESTS} requests")
+    told = int(answer.header(RETRY_AFTER) or 0)
+    if told > MOST_SECONDS:
+        raise NotRun(f"the account `rate` would have to wait for {told} s")
+    time.sleep(told)
+    rate.call("listJobs", expect=200)
 
 
 @pytest.mark.operations("listJobs")

@@ -250,7 +250,7 @@ def test_what_does_not_exist_is_not_found(
 
 @pytest.mark.usefixtures("probing")
 def test_other_methods_are_refused(api: Api, campaign: Campaign, operation_id: str) -> None:
-    """405 and `Allow`, which names the methods that the path has."""
+    """405 and `Allow`, which names the methods that the path has, and not the refused one."""
     operation = campaign.spec.operations[operation_id]
     path = operation.target(_made_up(operation))
     operations = campaign.spec.operations.values()
@@ -263,6 +263,7 @@ def test_other_methods_are_refused(api: Api, campaign: Campaign, operation_id: s
         told = f"{method} {path} is answered {response.status}, Allow: {response.header('Allow')}"
         assert response.status == 405, told
         assert declared <= allowed, told
+        assert method not in allowed, told
 
 
 @pytest.mark.usefixtures("probing")

@@ -278,4 +278,7 @@ def _verdict(mutant: Mutant, trial: Trial, seen: Seen) -> Verdict:
         )
     if not seen.ended:
         return Verdict(mutant, Fate.NOT_RUN, f"the family did not end: {seen.said[-300:]}")
+    if not seen.checks:
+        where = ", ".join(trial.operations) or "the whole server"
+        return Verdict(mutant, Fate.NOT_RUN, f"{trial.family} has no check of {where}")
     return Verdict(mutant, Fate.SURVIVED)

@@ -1,16 +1,22 @@
 """All mutants."""
 
-from contract.mutants.faults.answers import ANSWERS
-from contract.mutants.faults.authentication import AUTHENTICATION
 from contract.mutants.faults.images import IMAGES, SNAPSHOTS
 from contract.mutants.faults.jobs import JOBS
+from contract.mutants.faults.keys import KEYS
+from contract.mutants.faults.languages import LANGUAGES
 from contract.mutants.faults.limits import INJECTED, LIMITS
+from contract.mutants.faults.logs import LOGS
 from contract.mutants.faults.programs import PROGRAMS
+from contract.mutants.faults.requests import REQUESTS
 from contract.mutants.faults.servers import SERVERS
 from contract.mutants.faults.services import SERVICES
-from contract.mutants.faults.sessions import SESSIONS, SHELL, STREAMS
+from contract.mutants.faults.sessions import SESSIONS, SHELL
+from contract.mutants.faults.shapes import SHAPES
+from contract.mutants.faults.signatures import SIGNATURES
+from contract.mutants.faults.statuses import STATUSES
 from contract.mutants.faults.sudo import SUDO
 from contract.mutants.faults.tenancy import TENANCY
+from contract.mutants.faults.times import TIMES
 
 __all__ = ["MUTANTS"]
 
@@ -18,16 +24,21 @@ MUTANTS = {
     mutant.name: mutant
     for mutant in (
         *SERVERS,
-        *AUTHENTICATION,
+        *KEYS,
+        *SIGNATURES,
+        *TIMES,
         *SUDO,
         *TENANCY,
         *LIMITS,
-        *ANSWERS,
+        *STATUSES,
+        *SHAPES,
+        *REQUESTS,
         *JOBS,
         *PROGRAMS,
+        *LANGUAGES,
         *SESSIONS,
         *SHELL,
-        *STREAMS,
+        *LOGS,
         *SERVICES,
         *SNAPSHOTS,
         *IMAGES,

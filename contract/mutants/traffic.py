@@ -64,8 +64,10 @@ class Call:
     @property
     def credentials(self) -> Credentials | None:
         """The pair of the key that the request names, when it is a known one."""
-        named = (self.header(AUTHORIZATION) or "").removeprefix("Bearer ").strip()
-        return next((it for it in self.accounts.values() if it.public_key == named), None)
+        scheme, _, named = (self.header(AUTHORIZATION) or "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        return next((it for it in self.accounts.values() if it.public_key == named.strip()), None)
 
     @property
     def role(self) -> str | None:

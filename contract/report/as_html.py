@@ -67,6 +67,7 @@ def write(folder: Path, header: Header, matrix: Matrix, verdict: Verdict) -> Non
         *_failures(folder, header, matrix),
         *_reasons(matrix, verdict),
         *_deviations(matrix),
+        *_unavailable(matrix),
         *_table(matrix),
         *_silence(matrix),
         *_operations(matrix),
@@ -241,6 +242,13 @@ def _deviations(matrix: Matrix) -> Iterator[ET.Element]:
             )
         )
     yield element("table", element("tbody", *rows), class_="checks")
+
+
+def _unavailable(matrix: Matrix) -> Iterator[ET.Element]:
+    if matrix.unavailable:
+        count = len(matrix.unavailable)
+        yield element("h2", f"Languages that the server says it cannot run: {count}")
+        yield _list(f"{name}: {reason}" for name, reason in sorted(matrix.unavailable.items()))
 
 
 def _silence(matrix: Matrix) -> Iterator[ET.Element]:

@@ -32,6 +32,7 @@ def document(folder: Path, header: Header, matrix: Matrix, verdict: Verdict) -> 
         "reasons": list(verdict.reasons),
         "checks": {outcome.value: count for outcome, count in matrix.counts.items()},
         "standings": {standing.value: count for standing, count in matrix.standings.items()},
+        "unavailable": matrix.unavailable,
         "operations": {name: _row(row) for name, row in matrix.shown.items()},
         "others": _cells(matrix.loose),
         "failures": [_failure(folder, it, header) for it in matrix.failures.values()],

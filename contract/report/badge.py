@@ -38,6 +38,8 @@ def _says(header: Header, matrix: Matrix, verdict: Verdict) -> tuple[str, str]:
     if not header.whole or proven + unprovable < total:
         part = "" if header.whole else " asked for"
         return f"kept by {proven} of {total} operations{part}", "yellow"
+    if matrix.unavailable:
+        return f"kept, {len(matrix.unavailable)} languages unavailable", "yellow"
     if matrix.counts[Outcome.DEVIATION]:
         return f"kept, {len(matrix.deviations.used)} deviations", "yellow"
     return f"kept ({header.effort})", "brightgreen"

@@ -7,13 +7,16 @@ from typing import Any
 
 from contract.deviations import Deviations
 from contract.evidence import EVERY_ANSWER
-from contract.outcomes import LIMIT, OUT_OF_BUDGET, Outcome
+from contract.outcomes import LIMIT, OUT_OF_BUDGET, UNAVAILABLE, Outcome
 from contract.spec import Operation, Spec
 
-__all__ = ["LOOSE", "Cell", "Failure", "Matrix", "Row", "Standing", "Verdict"]
+__all__ = ["LANGUAGE_RUNS", "LOOSE", "Cell", "Failure", "Matrix", "Row", "Standing", "Verdict"]
 
 LOOSE = "(no operation)"
 """Stands for the operation where a check belongs to none."""
+
+LANGUAGE_RUNS = ("languages", "a listed language runs")
+"""Family and name of the check that has each language as a case."""
 
 _RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 _MESSAGES = 5
@@ -173,7 +176,8 @@ class Matrix:
     """All events of a run.
 
     `part` is None when every check was asked for. It has the names of the operations when some
-    were, and is empty when a part was asked for in another way, such as a family.
+    were, and is empty when a part was asked for in another way, such as a family. `unavailable`
+    are the languages that the server says it cannot run, with its reasons.
     """
 
     def __init__(
@@ -196,6 +200,8 @@ class Matrix:
         self.counts: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
         self.results = 0
         self.out_of_budget = 0
+        self.unavailable: dict[str, str] = {}
+        self._languages: dict[str, Outcome] = {}
         for event in events:
             reader = _READERS.get(event["event"])
             if reader is not None:
@@ -206,6 +212,11 @@ class Matrix:
         """The columns: those of every answer first, then a family after the other."""
         found = {key for row in self.rows.values() for key in row.cells} | set(self.loose)
         return sorted(found, key=lambda key: (key[0] != EVERY_ANSWER, key))
+
+    @property
+    def languages_not_run(self) -> list[str]:
+        """Those of which nothing is known, as the run left them out, or as they were not ready."""
+        return [name for name, it in self._languages.items() if it is Outcome.NOT_RUN]
 
     @property
     def families(self) -> list[str]:
@@ -307,12 +318,20 @@ class Matrix:
         row = self.rows.get(event["operation"])
         if outcome is Outcome.NOT_RUN:
             self._limited(row, event["message"])
+        self._language(event, outcome)
         cells = row.cells if row else self.loose
         key = (event["family"], event["check"])
         cell = cells.setdefault(key, Cell(outcome))
         cell.add(outcome, message, seconds=event["seconds"])
         if outcome is Outcome.FAILED:
             cell.failure = self._failure(event)
+
+    def _language(self, event: Mapping[str, Any], outcome: Outcome) -> None:
+        if (event["family"], event["check"]) == LANGUAGE_RUNS:
+            self._languages[event["test"].rpartition("[")[2].removesuffix("]")] = outcome
+        if event["message"].startswith(UNAVAILABLE):
+            name, _, reason = event["message"].removeprefix(UNAVAILABLE).partition(": ")
+            self.unavailable[name] = reason
 
     def _failure(self, event: Mapping[str, Any]) -> Failure:
         key = (event["family"], event["check"], event["operation"])

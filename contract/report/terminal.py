@@ -1,6 +1,6 @@
 """The report for whoever started the run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from contract.outcomes import Outcome
@@ -38,16 +38,27 @@ def _lines(header: Header, matrix: Matrix, verdict: Verdict, report: Path | None
     told = ", ".join(f"{found.count(it)} {it}" for it in Standing if it in found)
     yield f"operations: {len(standings)}{'' if header.whole else ' asked for'}: {told}"
     for standing in _LOUD:
-        names = [name for name, own in standings.items() if own is standing]
-        if names:
-            more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-            yield f"  {standing}: {', '.join(names[:_NAMES])}{more}"
+        yield from _named(standing, [name for name, own in standings.items() if own is standing])
+    yield from _named("unavailable", list(matrix.unavailable))
     waiting = matrix.deviations.not_judged(matrix.judged)
     if waiting:
         yield f"deviations not judged: {', '.join(it.id for it in waiting)}"
     yield from _leads_on(header, matrix, report)
     said = verdict.told(whole=header.whole, asked=header.asked)
-    yield f"The contract is {said} ({header.seconds:.1f} s)"
+    yield f"The contract is {said}{_languages(matrix)} ({header.seconds:.1f} s)"
+
+
+def _named(what: str, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+        yield f"  {what}: {printable(', '.join(names[:_NAMES]))}{more}"
+
+
+def _languages(matrix: Matrix) -> str:
+    """How many languages did not run, and for whose sake."""
+    counts = {"unavailable": len(matrix.unavailable), "not run": len(matrix.languages_not_run)}
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"; languages: {told}" if told else ""
 
 
 def _leads_on(header: Header, matrix: Matrix, report: Path | None) -> Iterator[str]:

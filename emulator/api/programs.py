@@ -51,7 +51,7 @@ def program(
     _check_runtime(runtime)
     return Program(
         account=account.public_key,
-        runtime=runtime,
+        runtime=runtime.for_code(code),
         code=_utf8(_source(runtime, code), "code"),
         env=environment(values.get("env", {})),
         network_mode=network_mode,
@@ -65,8 +65,9 @@ def program(
 
 
 def _source(runtime: Runtime, code: str) -> str:
-    """Compilers know no shebang; an empty line in its place leaves the others their numbers."""
-    if runtime.compile_command and code.startswith("#!"):
+    """Not all know a shebang; an empty line in its place leaves the others their numbers."""
+    knows_it = runtime.facts.shebang and not runtime.compile_command
+    if code.startswith("#!") and not knows_it:
         return "\n" + code.partition("\n")[2]
     return code
 

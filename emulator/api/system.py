@@ -32,11 +32,12 @@ async def list_languages(emulator: Emulator, _call: Call) -> Reply:
 
 async def list_shells(emulator: Emulator, _call: Call) -> Reply:
     shells = emulator.catalogue.shells
+    names = shells.names()
     return Reply(
         {
-            "shells": list(shells.shells),
+            "shells": names,
             "categories": {name: list(members) for name, members in shells.categories.items()},
-            "count": len(shells.shells),
+            "count": len(names),
         }
     )
 

@@ -6,14 +6,12 @@ Started when it is first needed, looked after, and started again when it ends.
 import asyncio
 import logging
 import socket
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from itertools import count
-from pathlib import Path
 from weakref import WeakValueDictionary
 
 from emulator.clock import Clock
@@ -23,9 +21,9 @@ from emulator.gateway.access_log import Line
 from emulator.gateway.carry import Carriage, Traffic
 from emulator.gateway.proxy import NAME, Ground, Proxy, ProxyFailed, running
 from emulator.sandbox.agent import AgentError, Stream
-from emulator.sandbox.build_log import BuildCancelled
+from emulator.sandbox.builder import Builder
 from emulator.sandbox.engine import Engine, EngineError
-from emulator.sandbox.images import BuildFailed, Images, Progress, build
+from emulator.sandbox.images import BuildFailed, Images
 from emulator.sandbox.limits import Budget
 from emulator.sandbox.origin import Connection, Origin, Record
 
@@ -55,7 +53,6 @@ class EgressSettings:
 
     allow: tuple[str, ...]
     dns: tuple[str, ...]
-    logs: Path
     wait_seconds: int
 
 
@@ -77,12 +74,14 @@ class Egress:
         self,
         engine: Engine,
         images: Images,
+        builder: Builder,
         settings: EgressSettings,
         clock: Clock,
         record: Record,
     ) -> None:
         self._engine = engine
         self._images = images
+        self._builder = builder
         self._settings = settings
         self._clock = clock
         self._record = record
@@ -94,11 +93,9 @@ class Egress:
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._numbers = count(1)
         self._known: OrderedDict[int, _Carried] = OrderedDict()
-        self._closing = threading.Event()
 
     async def close(self) -> None:
         """End the proxy; its network goes with what else the engine holds of this instance."""
-        self._closing.set()
         if self._keeping is not None:
             self._keeping.cancel()
             with suppress(asyncio.CancelledError):
@@ -209,7 +206,7 @@ class Egress:
 
     async def _serve(self) -> None:
         """One container, from its start to its end; a squid that ends is started again in it."""
-        await self._build()
+        await self._builder.require(NAME)
         ground = Ground(
             self._engine,
             self._images.image(NAME).reference,
@@ -236,20 +233,6 @@ class Egress:
     @property
     def _network_name(self) -> str:
         return f"unsandbox-egress-{self._engine.instance}"
-
-    async def _build(self) -> None:
-        """In a thread, which ends soon after `close`."""
-        steps = await asyncio.to_thread(self._images.plan, [], [NAME])
-        if all(step.present for step in steps):
-            return
-
-        def report(progress: Progress) -> None:
-            logger.info("%s", progress)
-
-        with suppress(BuildCancelled):
-            await asyncio.to_thread(
-                build, self._engine.client, steps, self._settings.logs, report, self._closing
-            )
 
     async def _refused(self, ground: Ground) -> list[IPv4Network]:
         if not self._network:

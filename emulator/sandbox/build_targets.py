@@ -10,7 +10,7 @@ import select
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ class Target(Protocol):
         """An image's tag or a volume's name."""
 
     @property
-    def parent(self) -> "Target | None":
+    def needs(self) -> "Sequence[Target]":
         """What must be there before."""
 
     def exists(self, client: docker.DockerClient) -> bool: ...
@@ -102,7 +102,7 @@ class DebianImage(_Image):
     image: str
     suite: str
     name: str = "debian"
-    parent: None = None
+    needs: Sequence[Target] = ()
 
     @classmethod
     def load(cls, file: Path) -> "DebianImage":
@@ -112,19 +112,10 @@ class DebianImage(_Image):
         return cls(hashlib.sha256(content).hexdigest()[:16], facts["image"], facts["suite"])
 
     def make(self, client: docker.DockerClient, log: BuildLog) -> None:
-        if image_size(client, self.image) is not None or self._pull(client, log):
+        if image_size(client, self.image) is not None or _pulled(client, self.image, log):
             client.api.tag(self.image, self.repository, self.digest)
         else:
             self._bootstrap(client, log)
-
-    def _pull(self, client: docker.DockerClient, log: BuildLog) -> bool:
-        repository, _, tag = self.image.rpartition(":")
-        try:
-            _follow(client.api.pull(repository, tag=tag, stream=True, decode=True), log)
-        except (APIError, BuildError) as error:
-            log.write(f"no registry gave {self.image}: {error}\n")
-            return False
-        return True
 
     def _bootstrap(self, client: docker.DockerClient, log: BuildLog) -> None:
         program = shutil.which("mmdebstrap")
@@ -149,6 +140,42 @@ class DebianImage(_Image):
                 process.terminate()
 
 
+@dataclass(frozen=True)
+class OfficialImage:
+    """An image that others made, here under its own name or pulled from a registry."""
+
+    reference: str
+    needs: Sequence[Target] = ()
+
+    @property
+    def name(self) -> str:
+        return self.reference
+
+    def exists(self, client: docker.DockerClient) -> bool:
+        return self.size(client) is not None
+
+    def size(self, client: docker.DockerClient) -> int | None:
+        return image_size(client, self.reference)
+
+    def make(self, client: docker.DockerClient, log: BuildLog) -> None:
+        if not _pulled(client, self.reference, log):
+            raise BuildError(
+                f"no registry gave {self.reference}; build again where one can be reached, or "
+                f"bring the image with docker load or docker tag"
+            )
+
+
+def _pulled(client: docker.DockerClient, image: str, log: BuildLog) -> bool:
+    """Whether a registry gave `image`."""
+    repository, _, tag = image.rpartition(":")
+    try:
+        _follow(client.api.pull(repository, tag=tag, stream=True, decode=True), log)
+    except (APIError, BuildError) as error:
+        log.write(f"no registry gave {image}: {error}\n")
+        return False
+    return True
+
+
 def _output(process: "subprocess.Popen[bytes]", log: BuildLog) -> Iterator[bytes]:
     """What a program writes. Its failure ends the transfer unfinished, so nothing is kept."""
     if process.stdout is None:
@@ -166,20 +193,20 @@ def _output(process: "subprocess.Popen[bytes]", log: BuildLog) -> Iterator[bytes
 
 @dataclass(frozen=True)
 class DockerfileImage(_Image):
-    """An image from a folder with a Dockerfile, which takes its parent's tag as `BASE`."""
+    """An image from a folder with a Dockerfile, and the images that its build arguments name."""
 
     name: str
     digest: str
     context: BuildContext
     dockerfile: str
-    parent: Target
+    arguments: Mapping[str, Target]
     extra_ca: Path | None
 
     @classmethod
     def of(
         cls,
         folder: Path,
-        parent: Target,
+        arguments: Mapping[str, Target],
         *,
         name: str | None = None,
         dockerfile: str = "Dockerfile",
@@ -187,15 +214,19 @@ class DockerfileImage(_Image):
     ) -> "DockerfileImage":
         """Read the folder; later changes in it are not seen."""
         context = BuildContext.of(folder, dockerfile)
-        digest = context.digest(dockerfile, parent.reference)
-        return cls(name or folder.name, digest, context, dockerfile, parent, extra_ca)
+        digest = context.digest(dockerfile, *(target.reference for target in arguments.values()))
+        return cls(name or folder.name, digest, context, dockerfile, arguments, extra_ca)
+
+    @property
+    def needs(self) -> Sequence[Target]:
+        return list(self.arguments.values())
 
     def make(self, client: docker.DockerClient, log: BuildLog) -> None:
         events = client.api.build(
             fileobj=self.context.archive(self.extra_ca.read_bytes() if self.extra_ca else b""),
             custom_context=True,
             dockerfile=self.dockerfile,
-            buildargs={"BASE": self.parent.reference},
+            buildargs={name: target.reference for name, target in self.arguments.items()},
             tag=self.reference,
             labels=labels(self.name),
             network_mode="host",
@@ -233,17 +264,21 @@ class AgentVolume:
     empty; it lacks our labels. One that was never filled lacks the tag that is set at the end.
     """
 
-    parent: DockerfileImage
+    image: DockerfileImage
     name: str = "agent volume"
 
     @property
+    def needs(self) -> Sequence[Target]:
+        return [self.image]
+
+    @property
     def reference(self) -> str:
-        return f"{REPOSITORY}-agent-{self.parent.digest}"
+        return f"{REPOSITORY}-agent-{self.image.digest}"
 
     @property
     def filled(self) -> str:
         """The tag that is set once the volume has its content."""
-        return f"{REPOSITORY}/agent-volume:{self.parent.digest}"
+        return f"{REPOSITORY}/agent-volume:{self.image.digest}"
 
     def exists(self, client: docker.DockerClient) -> bool:
         try:
@@ -254,7 +289,7 @@ class AgentVolume:
         return ours and image_size(client, self.filled) is not None
 
     def size(self, client: docker.DockerClient) -> int | None:
-        return image_size(client, self.parent.reference)
+        return image_size(client, self.image.reference)
 
     def make(self, client: docker.DockerClient, log: BuildLog) -> None:
         self._remove(client)
@@ -266,7 +301,7 @@ class AgentVolume:
         finally:
             client.api.remove_container(container, force=True)
         repository, _, tag = self.filled.partition(":")
-        client.api.tag(self.parent.reference, repository, tag)
+        client.api.tag(self.image.reference, repository, tag)
         log.write(f"{AGENT_IN_IMAGE} copied to volume {self.reference}\n")
 
     def _remove(self, client: docker.DockerClient) -> None:
@@ -279,7 +314,7 @@ class AgentVolume:
         """A container that is never started: files are copied through it."""
         mount = Mount(AGENT_MOUNT, self.reference, type="volume")
         created = client.api.create_container(
-            self.parent.reference,
+            self.image.reference,
             entrypoint=[AGENT_IN_IMAGE],
             labels=labels(self.name),
             host_config=client.api.create_host_config(mounts=[mount], network_mode="none"),

@@ -1,70 +1,27 @@
-"""One run from start to end: a container, the files, the compiler, the program, what it left."""
+"""One run from start to end: its image, its share of the machine, a container, its steps."""
 
-import asyncio
-import errno
 import logging
-import resource
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
-from pathlib import PurePosixPath
-from typing import TypeVar
 
 from emulator.clock import Clock
-from emulator.errors import BadRequest, NoCapacity, SandboxFailed
-from emulator.sandbox.agent import (
-    AgentError,
-    AgentLost,
-    Collected,
-    FileRefused,
-    Process,
-    Spawn,
-    SpawnFailed,
-    Tree,
-)
-from emulator.sandbox.artifacts import ArtifactReader
-from emulator.sandbox.compile_cache import CompileCache, Compiled
+from emulator.errors import NoCapacity, RuntimeUnavailable, SandboxFailed
+from emulator.sandbox.agent import AgentError
+from emulator.sandbox.builder import Builder
+from emulator.sandbox.compile_cache import CompileCache
 from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.engine_faults import faulty
-from emulator.sandbox.frames import WINDOW
+from emulator.sandbox.images import BuildFailed
 from emulator.sandbox.limits import Budget, Limits
-from emulator.sandbox.network import Network, overlaid
+from emulator.sandbox.network import Network
 from emulator.sandbox.origin import Origin
 from emulator.sandbox.pool import Pool, Sandbox, StartFailed
-from emulator.sandbox.program import (
-    CANCELLED,
-    NEVER_STARTED,
-    OUT_OF_MEMORY,
-    OUTPUT_LIMIT,
-    TIMED_OUT,
-    Ending,
-    Outcome,
-    Program,
-    Stream,
-)
-from emulator.sandbox.runtimes import ARTIFACTS_DIRECTORY, INPUT_DIRECTORY
+from emulator.sandbox.program import NEVER_STARTED, Outcome, Program
+from emulator.sandbox.runtimes import Runtime
+from emulator.sandbox.steps import Run
 from emulator.stop import Stop, Stopped
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-MAX_OPEN_FILES = 4096
-_SHELL_CODES = {
-    errno.ENOENT: 127,
-    **dict.fromkeys(
-        (errno.EACCES, errno.E2BIG, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG),
-        126,
-    ),
-}
-"""Exit codes of programs that could not be started, by why."""
-
-GRACE_SECONDS = 10
-"""How long the agent may take for what is quick: taking files, killing, reading artifacts."""
-
-_DIRECTORIES = (INPUT_DIRECTORY, ARTIFACTS_DIRECTORY)
-"""What a run finds beside the directory of its source, which is made with the source."""
 
 
 class Executor:
@@ -73,6 +30,7 @@ class Executor:
     def __init__(
         self,
         pool: Pool,
+        builder: Builder,
         engine: Engine,
         networks: Mapping[str, Network],
         budget: Budget,
@@ -81,6 +39,7 @@ class Executor:
         compiles: CompileCache,
     ) -> None:
         self._pool = pool
+        self._builder = builder
         self._compiles = compiles
         self._engine = engine
         self._networks = networks
@@ -96,6 +55,7 @@ class Executor:
         origin: Origin,
         stop: Stop,
         started: Callable[[], None],
+        told: Callable[[str], None] = lambda _: None,
         patient: bool = False,
     ) -> Outcome:
         """Run to the end, to the end of the ttl, or until `stop` is requested.
@@ -106,15 +66,18 @@ class Executor:
                 machine are served in turn.
             stop: ends the program and whatever it waits for; what it made so far is the outcome.
             started: called once the program has its container.
+            told: called with what it waits for, where that may take minutes.
             patient: whether it waits for its turn as long as that takes.
 
         Raises:
-            NoCapacity: no container was free in time.
+            NoCapacity: no container was free in time, or no image built.
+            RuntimeUnavailable: the image of its language cannot be built.
             Unavailable: its network cannot be had now.
             SandboxFailed: the container, its agent or the engine went away, or none started.
         """
         seconds = None if patient else self._queue_seconds
         try:
+            await self._built(program.runtime, stop, seconds, told)
             async with (
                 self._admitted(program, origin, stop, seconds) as sandbox,
                 faulty(sandbox, program.fault, self._engine, self._clock),
@@ -122,11 +85,12 @@ class Executor:
                 stop.check()
                 started()
                 environment = self._networks[program.network_mode].environment
-                run = _Run(sandbox, program, environment, self._clock, stop, self._compiles)
+                run = Run(sandbox, program, environment, self._clock, stop, self._compiles)
                 return await run.outcome()
         except Stopped:
             return NEVER_STARTED
         except StartFailed as error:
+            self._builder.forget(program.runtime.name)
             logger.warning("a run of %s did not start: %s", program.runtime.name, error)
             raise SandboxFailed(
                 "No sandbox could be started for the program; running it again may work"
@@ -135,6 +99,28 @@ class Executor:
             logger.warning("a run of %s failed: %s", program.runtime.name, error)
             raise SandboxFailed(
                 "The sandbox went away while the program ran; running it again may work"
+            ) from error
+
+    async def _built(
+        self, runtime: Runtime, stop: Stop, seconds: int | None, told: Callable[[str], None]
+    ) -> None:
+        """Build the image of a language that nobody needed before; that is not the run's time."""
+        name = runtime.name
+        if await self._builder.there(name):
+            return
+        told(f"The image of {name} is being built, which happens once; the program runs after it")
+        try:
+            async with stop.heeded(self._clock, seconds):
+                await self._builder.require(name)
+        except TimeoutError:
+            raise NoCapacity(
+                f"The image of {name} is still being built after {seconds} seconds; "
+                "try again later, or send the program as a job"
+            ) from None
+        except BuildFailed as error:
+            raise RuntimeUnavailable(
+                f"language: {name} cannot run here: {error.reason}. "
+                f"To try it and see more: unsandbox-emulator runtimes build {name}"
             ) from error
 
     @asynccontextmanager
@@ -165,252 +151,3 @@ class Executor:
             if sandbox.relay is not None:
                 stack.enter_context(sandbox.relay.serving(origin))
             yield sandbox
-
-
-class _Run:
-    """The steps of one program in one sandbox."""
-
-    def __init__(
-        self,
-        sandbox: Sandbox,
-        program: Program,
-        environment: Mapping[str, str],
-        clock: Clock,
-        stop: Stop,
-        compiles: CompileCache,
-    ) -> None:
-        self._compiles = compiles
-        self._compiled = False
-        self._agent = sandbox.agent
-        self._uid = sandbox.user
-        self._program = program
-        self._environment = {
-            **program.runtime.environment,
-            **overlaid(environment, program.env),
-        }
-        self._clock = clock
-        self._stop = stop
-        self._deadline = clock.monotonic() + program.ttl
-
-    async def outcome(self) -> Outcome:
-        program = self._program
-        if program.runtime.compile_command:
-            ended = await self._compiled_outcome()
-        else:
-            ended = await self._finish(await self._begin(program.runtime.run_command))
-        if not (program.return_artifact or program.return_wasm_artifact):
-            return ended
-        reader = ArtifactReader(self._agent, self._uid, program)
-        return replace(ended, artifacts=await self._quickly(reader.read(compiled=self._compiled)))
-
-    async def _translated(self, compiled: Outcome) -> Outcome:
-        """Compile the source to WebAssembly too; a program that cannot be is run all the same."""
-        made = await self._finish(self._spawn(self._program.runtime.wasm_command))
-        if made.ending is Ending.EXITED and not made.succeeded:
-            text = f"[no WebAssembly module: its compiler ended with exit code {made.exit_code}]\n"
-            told = compiled.stderr.followed_by(made.stderr).followed_by(Stream(text.encode()))
-            return replace(compiled, stderr=told)
-        return compiled.followed_by(made)
-
-    async def _compiled_outcome(self) -> Outcome:
-        """What compiler and program printed, and how the last of them ended."""
-        runtime = self._program.runtime
-        key = self._compiles.key(self._program)
-        known = self._compiles.find(key)
-        if known is not None:
-            self._compiled = True
-            process = await self._begin(runtime.run_command, known)
-            return known.printed.followed_by(await self._finish(process))
-        ended = await self._finish(await self._begin(runtime.compile_command))
-        if not ended.succeeded:
-            return ended
-        self._compiled = True
-        if key is not None:
-            await self._keep(key, ended)
-        if self._program.return_wasm_artifact:
-            ended = await self._translated(ended)
-            if not ended.succeeded:
-                return ended
-        return ended.followed_by(await self._finish(self._spawn(runtime.run_command)))
-
-    async def _keep(self, key: bytes, printed: Outcome) -> None:
-        """Keep what was compiled; it is read while nothing runs in the sandbox."""
-        limit = self._compiles.entry_limit
-        binary, *others = await asyncio.gather(
-            self._tree(self._program.runtime.binary_path or "", 1, limit),
-            self._tree(INPUT_DIRECTORY, 1, 0),
-            self._tree(ARTIFACTS_DIRECTORY, 1, 0),
-        )
-        if binary.files and not any(tree.files or tree.skipped for tree in others):
-            (file,) = binary.files
-            self._compiles.keep(key, Compiled(file.content, file.mode & 0o777, printed))
-
-    async def _begin(self, command: tuple[str, ...], known: Compiled | None = None) -> Process:
-        """Files and first command leave in one write, unless a file must wait for credit."""
-        contents = [self._program.code, *(file.content for file in self._program.input_files)]
-        if known is not None:
-            contents.append(known.binary)
-        at_once = all(len(content) <= WINDOW for content in contents)
-        with self._agent.pipeline():
-            own, sent, links = self._write_own_files(), self._write_input(), self._make_links()
-            own += self._write_compiled(known)
-            process = self._spawn(command) if at_once else None
-        await self._quickly(_written(own, sent, links))
-        return process or self._spawn(command)
-
-    def _write_own_files(self) -> list[Awaitable[None]]:
-        """The directories that every program finds, and its source."""
-        uid = self._uid
-        return [
-            *(self._agent.make_directory(path, uid=uid, gid=uid) for path in _DIRECTORIES),
-            self._agent.write_file(
-                self._program.runtime.source_path, self._program.code, uid=uid, gid=uid
-            ),
-        ]
-
-    def _write_compiled(self, known: Compiled | None) -> list[Awaitable[None]]:
-        """What the compiler would make, if it is known already."""
-        path = self._program.runtime.binary_path
-        if known is None or path is None:
-            return []
-        return [
-            self._agent.write_file(
-                path, known.binary, uid=self._uid, gid=self._uid, mode=known.mode
-            )
-        ]
-
-    def _write_input(self) -> list[Awaitable[None]]:
-        """What was sent along, in the order of the request."""
-        return [
-            self._agent.write_file(
-                f"{INPUT_DIRECTORY}/{file.path}",
-                file.content,
-                uid=self._uid,
-                gid=self._uid,
-                mode=0o755,
-            )
-            for file in self._program.input_files
-        ]
-
-    def _make_links(self) -> list[Awaitable[None]]:
-        """Input files can be found in /tmp too, unless something there has the name."""
-        names = {file.path.partition("/")[0] for file in self._program.input_files}
-        directory = PurePosixPath(INPUT_DIRECTORY)
-        return [
-            self._agent.make_symlink(
-                f"{directory.parent}/{name}",
-                f"{directory.name}/{name}",
-                uid=self._uid,
-                gid=self._uid,
-            )
-            for name in sorted(names)
-        ]
-
-    def _spawn(self, command: tuple[str, ...]) -> Process:
-        return self._agent.spawn(
-            Spawn(
-                argv=command,
-                env=self._environment,
-                cwd=INPUT_DIRECTORY,
-                uid=self._uid,
-                gid=self._uid,
-                rlimits=_rlimits(self._program),
-                output_limit=OUTPUT_LIMIT,
-                alone=True,
-                umask=0o022,
-            )
-        )
-
-    async def _finish(self, process: Process) -> Outcome:
-        """The end of a process, which the ttl or `stop` bring about if nothing else does."""
-        left = max(0.0, self._deadline - self._clock.monotonic())
-        try:
-            async with self._stop.heeded(self._clock, left):
-                return _outcome(await process.collect())
-        except TimeoutError:
-            return await self._killed(process, Ending.TIMED_OUT, TIMED_OUT)
-        except Stopped:
-            return await self._killed(process, Ending.CANCELLED, CANCELLED)
-        except SpawnFailed as error:
-            return _not_started(error)
-
-    async def _killed(self, process: Process, ending: Ending, exit_code: int) -> Outcome:
-        """The process and all its descendants ended at once; what it printed before counts."""
-        self._agent.signal_all(signal.SIGKILL)
-        try:
-            collected = await self._quickly(process.collect())
-        except SpawnFailed as error:
-            return _not_started(error)
-        return replace(_outcome(collected), ending=ending, exit_code=exit_code)
-
-    async def _tree(self, path: str, max_files: int, max_bytes: int) -> Tree:
-        """The files at `path` that the run's own user can read."""
-        reading = self._agent.read_tree(
-            path, uid=self._uid, gid=self._uid, max_files=max_files, max_bytes=max_bytes
-        )
-        try:
-            return await self._quickly(reading)
-        except FileRefused:  # the program removed it, or it was never made
-            return Tree([], 0)
-
-    async def _quickly(self, work: Awaitable[T]) -> T:
-        """What only a broken sandbox takes long for."""
-        try:
-            async with asyncio.timeout(GRACE_SECONDS):
-                return await work
-        except TimeoutError:
-            raise AgentLost(f"the sandbox did not answer for {GRACE_SECONDS} seconds") from None
-
-
-async def _written(
-    own: list[Awaitable[None]], sent: list[Awaitable[None]], links: list[Awaitable[None]]
-) -> None:
-    for made in own:
-        await made
-    if sent:
-        await _accepted(sent)
-        await _made_or_there(links)
-
-
-async def _accepted(files: list[Awaitable[None]]) -> None:
-    """Raise BadRequest for the first input file whose name the sandbox cannot have."""
-    for number, refused in enumerate(await asyncio.gather(*files, return_exceptions=True)):
-        if isinstance(refused, FileRefused):
-            raise BadRequest(f"input_files[{number}].filename: {refused.text}")
-        if refused is not None:
-            raise refused
-
-
-async def _made_or_there(links: list[Awaitable[None]]) -> None:
-    for refused in await asyncio.gather(*links, return_exceptions=True):
-        if isinstance(refused, FileRefused) and refused.errno == errno.EEXIST:
-            continue
-        if refused is not None:
-            raise refused
-
-
-def _rlimits(program: Program) -> dict[int, tuple[int, int]]:
-    """Per process, beside what the container bounds: CPU seconds, descriptors, no core files."""
-    seconds = program.ttl * program.vcpu + 1
-    return {
-        resource.RLIMIT_CPU: (seconds, seconds),
-        resource.RLIMIT_NOFILE: (MAX_OPEN_FILES, MAX_OPEN_FILES),
-        resource.RLIMIT_CORE: (0, 0),
-    }
-
-
-def _not_started(error: SpawnFailed) -> Outcome:
-    """What a shell says of a command that cannot be run: `env` may have another PATH in it."""
-    code = _SHELL_CODES.get(error.errno)
-    if code is None:
-        raise error
-    return Outcome(Ending.EXITED, code, Stream(), Stream(f"{error.text}\n".encode()))
-
-
-def _outcome(collected: Collected) -> Outcome:
-    ended = collected.exit
-    stdout = Stream(collected.stdout, truncated=ended.stdout_dropped > 0)
-    stderr = Stream(collected.stderr, truncated=ended.stderr_dropped > 0)
-    out_of_memory = ended.oom_kills > 0 and ended.status == OUT_OF_MEMORY
-    ending = Ending.OUT_OF_MEMORY if out_of_memory else Ending.EXITED
-    return Outcome(ending, ended.status, stdout, stderr)

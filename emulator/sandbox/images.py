@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -11,14 +11,17 @@ import docker
 import requests
 from docker.errors import DockerException
 
+from emulator.sandbox import shells
 from emulator.sandbox.build_log import BuildCancelled, BuildLog
 from emulator.sandbox.build_targets import (
     AgentVolume,
     BuildError,
     DebianImage,
     DockerfileImage,
+    OfficialImage,
     Target,
 )
+from emulator.sandbox.runtime import ImageFacts
 from emulator.sandbox.runtimes import BASE, Catalogue, Runtime
 
 WORKERS = 2
@@ -26,7 +29,14 @@ WORKERS = 2
 
 
 class BuildFailed(Exception):
-    """A step failed; the message has the cause, the end of the log and where the log is."""
+    """A step failed; the message has the cause, the end of the log and where the log is.
+
+    `reason` is the cause alone, in one line.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,8 @@ class Images:
     ) -> None:
         self._client = client
         self._folder = catalogue.folder
-        self._parents = {runtime.name: runtime.parent_image for runtime in catalogue}
+        self._facts = {runtime.name: runtime.image for runtime in catalogue}
+        self._facts[shells.IMAGE] = catalogue.shells.image
         self._extra_ca = extra_ca
         self._images: dict[str, DockerfileImage] = {}
 
@@ -87,14 +98,20 @@ class Images:
         """The image of a folder of `runtimes/`; containers are made of its `reference`."""
         if name not in self._images:
             self._images[name] = DockerfileImage.of(
-                self._folder / name, self._parent(name), extra_ca=self._extra_ca
+                self._folder / name, self._arguments(name), extra_ca=self._extra_ca
             )
         return self._images[name]
 
-    def _parent(self, name: str) -> Target:
+    def _arguments(self, name: str) -> dict[str, Target]:
+        """What the Dockerfile of a folder is built with, by the name of its build argument."""
         if name == BASE:
-            return DebianImage.load(self._folder / BASE / "debian.toml")
-        return self.image(self._parents.get(name, BASE))
+            return {"BASE": DebianImage.load(self._folder / BASE / "debian.toml")}
+        facts = self._facts.get(name, ImageFacts())
+        arguments: dict[str, Target] = {"BASE": self.image(facts.parent)}
+        arguments.update((other.upper(), self.image(other)) for other in facts.uses)
+        if facts.official is not None:
+            arguments["OFFICIAL"] = OfficialImage(facts.official)
+        return arguments
 
     def references(self) -> set[str]:
         """Every tag and volume that this version may use."""
@@ -102,11 +119,11 @@ class Images:
         targets: list[Target] = [self.agent_volume, *(self.image(name) for name in folders)]
         return {
             self.agent_volume.filled,
-            *(step.reference for target in targets for step in _with_parents(target)),
+            *(step.reference for target in targets for step in _with_needs(target)),
         }
 
     def plan(self, runtimes: Iterable[Runtime], others: Iterable[str] = ()) -> list[Step]:
-        """What running programs of `runtimes` takes, parents before what is built on them.
+        """What running programs of `runtimes` takes, each after what it is built from.
 
         `others` are folders of `runtimes/` that are no languages.
         """
@@ -115,14 +132,14 @@ class Images:
 
 
 def plan(client: docker.DockerClient, targets: Iterable[Target]) -> list[Step]:
-    """Steps for `targets` and all that they are built on, parents first."""
-    needed = {step.reference: step for target in targets for step in _with_parents(target)}
+    """Steps for `targets` and all that they are built from, which comes first."""
+    needed = {step.reference: step for target in targets for step in _with_needs(target)}
     return [Step(target, target.exists(client)) for target in needed.values()]
 
 
-def _with_parents(target: Target) -> Iterator[Target]:
-    if target.parent is not None:
-        yield from _with_parents(target.parent)
+def _with_needs(target: Target) -> Iterator[Target]:
+    for needed in target.needs:
+        yield from _with_needs(needed)
     yield target
 
 
@@ -137,7 +154,7 @@ def build(
 
     Args:
         client: the engine.
-        steps: parents before what is built on them.
+        steps: each after what it is built from.
         logs: a folder for what builds print, a file for each step.
         report: called from several threads.
         stop: set by another thread to end it early.
@@ -146,46 +163,93 @@ def build(
         BuildFailed: of the first step that failed; what was built before it stays.
         BuildCancelled: `stop` was set before everything was built.
     """
-    work = _Work(client, logs, report, stop or Event())
-    begun: dict[str, Future[None]] = {}
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="build") as threads:
-        for step in steps:
-            if not step.present:
-                parent = step.target.parent
-                needs = begun.get(parent.reference) if parent else None
-                begun[step.target.reference] = threads.submit(work.run, step, needs)
-        try:
-            wait(begun.values(), return_when=FIRST_EXCEPTION)
-        finally:
-            work.stop.set()
-    errors = [error for future in begun.values() if (error := future.exception())]
+    work = _Work(client, logs, report, stop or Event(), Event())
+    errors = _carried_out(work, steps, keep_going=False).values()
     for error in sorted(errors, key=lambda error: isinstance(error, BuildCancelled)):
         raise error
 
 
+def build_possible(
+    client: docker.DockerClient,
+    steps: Sequence[Step],
+    logs: Path,
+    report: Callable[[Progress], None],
+    stop: Event | None = None,
+) -> dict[str, BuildFailed]:
+    """As `build`, but what fails keeps only back what is built from it.
+
+    Returns:
+        What failed, by reference, that which was kept back by it included.
+
+    Raises:
+        BuildCancelled: `stop` was set before everything was tried.
+    """
+    work = _Work(client, logs, report, stop or Event(), Event())
+    failures: dict[str, BuildFailed] = {}
+    for reference, error in _carried_out(work, steps, keep_going=True).items():
+        if not isinstance(error, BuildFailed):
+            raise error
+        failures[reference] = error
+    return failures
+
+
+def _carried_out(
+    work: "_Work", steps: Sequence[Step], *, keep_going: bool
+) -> dict[str, BaseException]:
+    """Build what is missing, each step after what it is built from; what failed, by reference."""
+    missing = {step.target.reference: step for step in steps if not step.present}
+    running: dict[Future[None], str] = {}
+    failed: dict[str, BaseException] = {}
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="build") as threads:
+        try:
+            while (missing or running) and (keep_going or not failed):
+                for reference, step in list(missing.items()):
+                    needs = {needed.reference for needed in step.target.needs}
+                    if needs & failed.keys():
+                        failed[reference] = next(failed[it] for it in failed if it in needs)
+                        del missing[reference]
+                    elif needs.isdisjoint(missing) and needs.isdisjoint(running.values()):
+                        running[threads.submit(work.run, step)] = reference
+                        del missing[reference]
+                _collect(running, failed, FIRST_COMPLETED)
+        finally:
+            work.over.set()
+    _collect(running, failed, ALL_COMPLETED)
+    return failed
+
+
+def _collect(
+    running: "dict[Future[None], str]", failed: dict[str, BaseException], until: str
+) -> None:
+    """Wait for work that runs, and move what ended and failed."""
+    for future in wait(running, return_when=until).done:
+        reference, error = running.pop(future), future.exception()
+        if error is not None:
+            failed[reference] = error
+
+
 @dataclass(frozen=True)
 class _Work:
-    """What the threads of one build share."""
+    """What the threads of one build share: `stop` is its caller's wish, `over` its own end."""
 
     client: docker.DockerClient
     logs: Path
     report: Callable[[Progress], None]
     stop: Event
+    over: Event
 
-    def run(self, step: Step, needs: "Future[None] | None") -> None:
-        """Build one step once its parent is there.
-
-        The parent's turn came earlier, so it runs or is done: waiting for it cannot block it.
-        """
-        if needs is not None:
-            needs.result()
+    def run(self, step: Step) -> None:
+        """Build one step; what it is built from is there."""
         log_file = self.logs / f"{step.name.replace(' ', '-')}.log"
-        with BuildLog(log_file, self.stop.is_set) as log:
+        with BuildLog(log_file, self._is_cancelled) as log:
             log.check()
             try:
                 self._make(step, log)
             except (BuildError, DockerException, requests.RequestException, OSError) as error:
-                raise BuildFailed(_told(step, error, log)) from error
+                raise BuildFailed(_told(step, error, log), _reason(error)) from error
+
+    def _is_cancelled(self) -> bool:
+        return self.stop.is_set() or self.over.is_set()
 
     def _make(self, step: Step, log: BuildLog) -> None:
         started = time.monotonic()
@@ -193,6 +257,10 @@ class _Work:
         step.target.make(self.client, log)
         seconds = time.monotonic() - started
         self.report(Progress(step, seconds, step.target.size(self.client)))
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _told(step: Step, error: Exception, log: BuildLog) -> str:

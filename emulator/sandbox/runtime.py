@@ -1,8 +1,9 @@
 """One language of the API, and how its programs are run."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import msgspec
@@ -27,6 +28,9 @@ UNAVAILABLE = "not available in this version"
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Command = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 
+PLACEHOLDERS = ("{source}", "{binary}", "{name}")
+_IDENTIFIER = re.compile(r"[A-Za-z]\w{0,99}", re.ASCII)
+
 
 class CatalogueError(ValueError):
     """The data does not hold together; the message names the file and the key."""
@@ -36,14 +40,35 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of a TOML file; a key that it does not name is an error."""
 
 
+class ImageFacts(Table, frozen=True, rename={"parent": "from"}):
+    """What the Dockerfile is built with, each under a build argument of its own.
+
+    `parent` is the image of `runtimes/` that it is built on (`BASE`), `uses` are others that it
+    copies from (the name in upper case), and `official` is an image of the language's own makers
+    (`OFFICIAL`): here already, or pulled.
+    """
+
+    parent: FileName = "base"
+    uses: tuple[FileName, ...] = ()
+    official: str | None = None
+
+
 class RunFacts(Table, frozen=True):
-    """How programs are run. In commands `{source}` and `{binary}` stand for paths."""
+    """How programs are run.
+
+    In commands `{source}` and `{binary}` stand for paths, `{name}` for the name of the source
+    without its suffix. Where the code itself names its file, as Java's public class does, the first
+    group of `named_by`, a regular expression, finds that name; `source` is for all other code.
+    `shebang` says whether the interpreter skips one; compilers are never shown it.
+    """
 
     source: FileName
     command: Command
     version: Command
     compile: tuple[str, ...] = ()
     binary: FileName | None = None
+    named_by: str | None = None
+    shebang: bool = True
     env: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -60,6 +85,8 @@ class RuntimeTest:
 
     `stderr` is a part of what is written there; nothing may be when it is empty. `times_out` says
     that the program only ends when its `ttl` (in seconds) does; its exit code then means nothing.
+    `bar_seconds` is what it may take in a container that waits, compiling included; where it is
+    missed the bench fails, no test.
     """
 
     name: str
@@ -71,6 +98,7 @@ class RuntimeTest:
     stderr: str
     exit_code: int
     times_out: bool
+    bar_seconds: float | None
 
     @property
     def code(self) -> str:
@@ -86,7 +114,7 @@ class Runtime:
     aliases: tuple[str, ...]
     extensions: tuple[str, ...]
     interpreters: tuple[str, ...]
-    parent_image: str
+    image: ImageFacts
     run: RunFacts | None
     wasm: WasmFacts | None
     tests: tuple[RuntimeTest, ...]
@@ -105,6 +133,14 @@ class Runtime:
         if self.run is None:
             raise CatalogueError(f"{self.name}: {UNAVAILABLE}")
         return self.run
+
+    def for_code(self, code: str) -> "Runtime":
+        """The same, with the file name that `code` wants for its source."""
+        found = re.search(self.facts.named_by, code) if self.facts.named_by else None
+        if found is None or not _IDENTIFIER.fullmatch(found[1] or ""):
+            return self
+        source = PurePosixPath(self.facts.source).with_stem(found[1]).name
+        return replace(self, run=msgspec.structs.replace(self.facts, source=source))
 
     @property
     def source_path(self) -> str:
@@ -145,5 +181,10 @@ class Runtime:
         return {**ENVIRONMENT, **self.facts.env}
 
     def _filled(self, command: tuple[str, ...], binary: str | None) -> tuple[str, ...]:
-        paths = {"{source}": self.source_path, "{binary}": binary or ""}
-        return tuple(paths.get(word, word) for word in command)
+        source = self.source_path
+        filled = {
+            "{source}": source,
+            "{binary}": binary or "",
+            "{name}": PurePosixPath(source).stem,
+        }
+        return tuple(filled.get(word, word) for word in command)

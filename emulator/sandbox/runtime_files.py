@@ -9,8 +9,9 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from emulator.sandbox.runtime import (
+    PLACEHOLDERS,
     CatalogueError,
-    FileName,
+    ImageFacts,
     RunFacts,
     Runtime,
     RuntimeTest,
@@ -26,12 +27,6 @@ Extension = Annotated[str, msgspec.Meta(pattern=r"^\.[A-Za-z0-9]+$")]
 Interpreter = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")]
 
 
-class ImageFacts(Table, frozen=True, rename={"parent": "from"}):
-    """Which image of `runtimes/` this one is built on."""
-
-    parent: FileName = "base"
-
-
 class _Expectation(Table, frozen=True):
     env: Mapping[str, str] = msgspec.field(default_factory=dict)
     files: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -41,6 +36,7 @@ class _Expectation(Table, frozen=True):
     stderr: str = ""
     exit_code: int = 0
     times_out: bool = False
+    bar_seconds: float | None = None
 
 
 class _RuntimeFile(Table, frozen=True):
@@ -57,13 +53,7 @@ class OrderFile(Table, frozen=True):
     """`catalogue.toml`."""
 
     languages: tuple[Name, ...]
-
-
-class Shells(Table, frozen=True):
-    """Names of shells and REPLs, and the same in groups."""
-
-    shells: tuple[str, ...]
-    categories: dict[str, tuple[str, ...]]
+    usual: tuple[Name, ...] = ()
 
 
 def read(file: Path, kind: type[T]) -> T:
@@ -95,7 +85,7 @@ def read_runtime(file: Path, common: Mapping[str, Mapping[str, object]]) -> Runt
         aliases=facts.aliases,
         extensions=facts.extensions,
         interpreters=facts.interpreters,
-        parent_image=facts.image.parent,
+        image=facts.image,
         run=facts.run,
         wasm=facts.wasm,
         tests=() if facts.run is None else tuple(_tests(file, common, facts.tests)),
@@ -103,6 +93,8 @@ def read_runtime(file: Path, common: Mapping[str, Mapping[str, object]]) -> Runt
 
 
 def _check_run(file: Path, run: RunFacts) -> None:
+    if run.named_by is not None:
+        _check_pattern(file, run.named_by)
     commands = {"compile": run.compile, "command": run.command, "version": run.version}
     for key, words in commands.items():
         _check_placeholders(file, f"run.{key}", words)
@@ -124,9 +116,18 @@ def _check_wasm(file: Path, wasm: WasmFacts, run: RunFacts | None) -> None:
             raise CatalogueError(f"{file}: wasm.compile: takes no {word}")
 
 
+def _check_pattern(file: Path, pattern: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise CatalogueError(f"{file}: run.named_by: {error}") from error
+    if groups != 1:
+        raise CatalogueError(f"{file}: run.named_by: has {groups} groups, not one")
+
+
 def _check_placeholders(file: Path, key: str, words: tuple[str, ...]) -> None:
     for word in words:
-        if re.search(r"[{}]", word) and word not in ("{source}", "{binary}"):
+        if re.fullmatch(r"\{\w*\}", word) and word not in PLACEHOLDERS:
             raise CatalogueError(f"{file}: {key}: {word!r} is no placeholder")
 
 
@@ -153,6 +154,7 @@ def _tests(
             stderr=expected.stderr,
             exit_code=expected.exit_code,
             times_out=expected.times_out,
+            bar_seconds=expected.bar_seconds,
         )
 
 

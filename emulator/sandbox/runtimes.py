@@ -15,8 +15,9 @@ from emulator.sandbox.runtime import (
     Runtime,
     RuntimeTest,
 )
-from emulator.sandbox.runtime_files import OrderFile, Shells, read, read_runtime
+from emulator.sandbox.runtime_files import OrderFile, read, read_runtime
 from emulator.sandbox.shebang import interpreter_names
+from emulator.sandbox.shells import Shells
 
 BASE = "base"
 """The image under those of all languages."""
@@ -30,19 +31,21 @@ __all__ = [
     "CatalogueError",
     "Runtime",
     "RuntimeTest",
-    "Shells",
 ]
 
 
 class Catalogue:
     """Every language, found by what clients call it."""
 
-    def __init__(self, folder: Path, runtimes: Iterable[Runtime], shells: Shells) -> None:
+    def __init__(
+        self, folder: Path, runtimes: Iterable[Runtime], shells: Shells, usual: Iterable[str] = ()
+    ) -> None:
         self.folder = folder
         self._runtimes = {runtime.name: runtime for runtime in runtimes}
         self.shells = shells
         for runtime in self:
-            self._check_parents(runtime)
+            self._check_images(runtime)
+        self._usual = tuple(usual)
         self._names = self._index("name or alias", lambda it: (it.name, *it.aliases))
         self._extensions = self._index("extension", lambda it: it.extensions)
         self._interpreters = self._index("interpreter", lambda it: it.interpreters)
@@ -54,15 +57,17 @@ class Catalogue:
         Raises:
             CatalogueError: a file is missing, no TOML, or breaks a rule.
         """
-        order = read(path / "catalogue.toml", OrderFile).languages
+        lists = read(path / "catalogue.toml", OrderFile)
+        order = lists.languages
         expectations = read(path / "tests.toml", dict[str, dict[str, object]])
         found = {file.parent.name: file for file in path.glob("*/runtime.toml")}
-        for name in order:
+        for name in (*order, *lists.usual):
             if name not in found:
                 raise CatalogueError(f"{path / 'catalogue.toml'}: languages: no folder {name}")
         names = [*order, *sorted(found.keys() - set(order))]
-        shells = read(path / "shell" / "shells.toml", Shells)
-        return cls(path, [read_runtime(found[name], expectations) for name in names], shells)
+        shells = Shells.load(path / "shell" / "shells.toml")
+        runtimes = [read_runtime(found[name], expectations) for name in names]
+        return cls(path, runtimes, shells, lists.usual)
 
     def __iter__(self) -> Iterator[Runtime]:
         return iter(self._runtimes.values())
@@ -78,6 +83,10 @@ class Catalogue:
     def available(self) -> list[Runtime]:
         """Those that can be run."""
         return [runtime for runtime in self if runtime.available]
+
+    def usual(self) -> list[Runtime]:
+        """Those that are built and kept warm unless others are asked for."""
+        return [self._runtimes[name] for name in self._usual]
 
     @property
     def names(self) -> Collection[str]:
@@ -106,16 +115,16 @@ class Catalogue:
         found = (self._interpreters.get(name) for name in interpreter_names(code))
         return next(filter(None, found), None)
 
-    def _check_parents(self, runtime: Runtime) -> None:
-        """An image is built on another one, and in the end on the base."""
-        chain = [runtime.name]
-        while chain[-1] != BASE:
-            above = self._runtimes.get(chain[-1])
-            chain.append(above.parent_image if above else BASE)
-            there = (self.folder / chain[-1] / "Dockerfile").is_file()
-            if chain[-1] in chain[:-1] or (runtime.available and not there):
-                key = f"{runtime.folder / 'runtime.toml'}: image.from"
-                raise CatalogueError(f"{key}: leads nowhere: {' -> '.join(chain)}")
+    def _check_images(self, runtime: Runtime, below: tuple[str, ...] = ()) -> None:
+        """An image is built on another one, and in the end on the base; and so is what it uses."""
+        chain = (*below, runtime.name)
+        for name in (runtime.image.parent, *runtime.image.uses):
+            there = (self.folder / name / "Dockerfile").is_file()
+            if name in chain or (runtime.available and not there):
+                key = f"{runtime.folder / 'runtime.toml'}: image"
+                raise CatalogueError(f"{key}: leads nowhere: {' -> '.join((*chain, name))}")
+            if name in self._runtimes:
+                self._check_images(self._runtimes[name], chain)
 
     def _index(self, what: str, keys: Callable[[Runtime], Iterable[str]]) -> dict[str, Runtime]:
         index: dict[str, Runtime] = {}

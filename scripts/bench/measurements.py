@@ -8,6 +8,7 @@ from emulator.sandbox.runtimes import Catalogue, Runtime
 from scripts.bench.bench import Bench
 from scripts.bench.hello import compiled_hello, hello
 from scripts.bench.idle import idle, start
+from scripts.bench.languages import languages, row_name
 from scripts.bench.polling import polling
 from scripts.bench.rare import cold, second_vcpu
 from scripts.bench.report import Row
@@ -28,7 +29,7 @@ class Measurement:
 
 def measurements(catalogue: Catalogue) -> list[Measurement]:
     """Every measurement, in the order of the table."""
-    available = catalogue.available()
+    available = catalogue.usual()
     loaded = next(runtime for runtime in available if runtime.name == LOADED)
     return [
         *map(_hello, available),
@@ -45,6 +46,7 @@ def measurements(catalogue: Catalogue) -> list[Measurement]:
         Measurement(("memory-emulator", "memory-container", "processor-idle"), idle),
         Measurement(("stream-out",), stream_out),
         Measurement(("stream-in",), stream_in),
+        Measurement(tuple(map(row_name, catalogue.available())), languages),
     ]
 
 

@@ -12,7 +12,7 @@ from scripts.bench.report import RATIO, Row, Sample
 def cold(bench: Bench, runtime: Runtime) -> list[Row]:
     """The first run of a language that no container waits for, each with a new emulator."""
     test = hello_test(runtime)
-    warm = next(it for it in bench.catalogue.available() if it is not runtime)
+    warm = next(it for it in bench.catalogue.usual() if it is not runtime)
     executed = []
     for _ in range(bench.effort.repeats):
         with (

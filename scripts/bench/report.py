@@ -38,7 +38,7 @@ BARS = {
     "memory-emulator": Bar(120, 80),
     "memory-container": Bar(12, 6),
 }
-"""By name of the row; the rows that are not here are shown, and held against nothing."""
+"""By name of the row; others have a bar of their own, or are held against nothing."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,11 @@ class Row:
     value: float
     unit: str
     samples: tuple[Sample, ...]
+    own_bar: Bar | None = None
 
     @property
     def bar(self) -> Bar | None:
-        return BARS.get(self.name)
+        return self.own_bar or BARS.get(self.name)
 
     def sample(self, name: str) -> Sample:
         return next(sample for sample in self.samples if sample.name == name)

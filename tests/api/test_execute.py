@@ -6,36 +6,7 @@ from typing import Any
 
 import pytest
 
-from emulator.paths import RUNTIMES
-from emulator.sandbox.runtimes import Catalogue, Runtime, RuntimeTest
 from tests.client import Client, test_account
-
-PROGRAMS = [
-    pytest.param(runtime, test, id=f"{runtime.name}-{test.name}")
-    for runtime in Catalogue.load(RUNTIMES).available()
-    for test in runtime.tests
-]
-
-
-@pytest.mark.parametrize(("runtime", "test"), PROGRAMS)
-def test_the_programs_of_every_runtime_do_what_they_should(
-    client: Client, runtime: Runtime, test: RuntimeTest
-) -> None:
-    files = [
-        {"filename": name, "content": base64.b64encode(text.encode()).decode()}
-        for name, text in test.files.items()
-    ]
-    answer = client.execute(
-        runtime.name, test.code, env=dict(test.env), input_files=files, ttl=test.ttl
-    )
-    assert answer["stdout"] == test.stdout
-    assert test.stderr in answer["stderr"]
-    assert bool(answer["stderr"]) == bool(test.stderr)
-    if test.times_out:
-        assert answer["status"] == "timeout"
-    else:
-        assert (answer["exit_code"], answer["status"]) == (test.exit_code, "completed")
-        assert answer["success"] == (test.exit_code == 0)
 
 
 def test_the_documented_success_has_the_documented_fields(client: Client) -> None:

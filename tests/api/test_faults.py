@@ -11,7 +11,7 @@ import pytest
 from docker.models.containers import Container
 
 from emulator.log import LineFormatter
-from emulator.sandbox import execution, pool
+from emulator.sandbox import pool, steps
 from tests.client import Client
 from tests.containers import container_running, containers, eventually, warm_container
 from tests.engine_proxy import EngineProxy
@@ -95,7 +95,7 @@ def test_a_container_that_goes_away_fails_its_run_alone(
 def test_a_container_paused_for_ever_fails_its_run_after_the_ttl(
     own_server: Server, own_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "GRACE_SECONDS", 1)
+    monkeypatch.setattr(steps, "GRACE_SECONDS", 1)
     with ThreadPoolExecutor() as threads:
         answer = threads.submit(send, own_client, "sleep 4711", ttl=3)
         paused = container_running(own_server, "sleep 4711")

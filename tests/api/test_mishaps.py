@@ -10,7 +10,7 @@ import pytest
 from docker.errors import APIError
 from docker.models.containers import Container
 
-from emulator.sandbox import execution
+from emulator.sandbox import steps
 from tests.client import Client
 from tests.containers import containers, eventually, figures, settled
 from tests.engine_proxy import EngineProxy
@@ -82,7 +82,7 @@ MISHAPS: dict[str, Callable[[Server, EngineProxy], None]] = {
 def test_every_run_ends_as_it_did_and_nothing_leaks(
     own_server: Server, proxy: EngineProxy, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "GRACE_SECONDS", 2)
+    monkeypatch.setattr(steps, "GRACE_SECONDS", 2)
     with ThreadPoolExecutor(RUNS) as threads:
         answers = [threads.submit(send, own_server, number) for number in range(RUNS)]
         eventually(lambda: sum(answer.done() for answer in answers) >= AT_ONCE)

@@ -23,6 +23,7 @@ from emulator.sandbox.images import Images
 from emulator.sandbox.runtimes import Catalogue
 from tests.api.test_isolation import own
 from tests.client import Client, test_account
+from tests.modes import MODES
 from tests.outside.world import ALLOWED, FORBIDDEN, METADATA, PRIVATE, Outside, outside
 from tests.server import Server, running, settings
 
@@ -53,6 +54,9 @@ ASK = """
 """
 
 
+in_both_modes = pytest.mark.parametrize("server", MODES, indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
 def world() -> Iterator[Outside]:
     client = docker.from_env()
@@ -62,9 +66,12 @@ def world() -> Iterator[Outside]:
 
 
 @pytest.fixture(scope="module")
-def server(world: Outside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    request: pytest.FixtureRequest, world: Outside, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     chosen = settings(
         tmp_path_factory.mktemp("semitrusted"),
+        isolation=getattr(request, "param", MODES[0]),
         languages="python,bash,javascript",
         pool_size="1",
         egress_dns=world.address,
@@ -122,6 +129,7 @@ def semitrusted(client: Client, code: str, language: str = "python", **fields: A
 # --- whose connections they are ----------------------------------------------------------------
 
 
+@in_both_modes
 @pytest.mark.usefixtures("proxy")
 def test_a_connection_outwards_serves_one_request(client: Client) -> None:
     """What one program makes a server say too much is not the answer to another's request."""
@@ -133,9 +141,10 @@ def test_a_connection_outwards_serves_one_request(client: Client) -> None:
     assert len(set(semitrusted(client, code).split())) == 4
 
 
+@in_both_modes
 @pytest.mark.usefixtures("proxy")
 def test_an_account_cannot_take_all_connections(
-    client: Client, monkeypatch: pytest.MonkeyPatch
+    client: Client, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """A third one waits here, until one of the two that it may have has ended.
 
@@ -145,6 +154,7 @@ def test_an_account_cannot_take_all_connections(
     assert 2 * egress.SHARE <= egress.CONNECTIONS
     monkeypatch.setattr(egress, "SHARE", 2)
     unused = client.as_account(test_account("second"))
+    request.addfinalizer(unused.close)
     code = """
         import socket
         def connect():
@@ -264,6 +274,7 @@ def refused(client: Client, target: str) -> list[str]:
     return semitrusted(client, dedent(ASK) + dedent(code)).splitlines()
 
 
+@in_both_modes
 @pytest.mark.usefixtures("proxy")
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_addresses_nearby_are_refused(client: Client, world: Outside, name: str) -> None:
@@ -271,6 +282,7 @@ def test_addresses_nearby_are_refused(client: Client, world: Outside, name: str)
     assert set(FORBIDDEN).isdisjoint(world.hits())
 
 
+@in_both_modes
 @pytest.mark.usefixtures("proxy")
 @pytest.mark.parametrize("target", NOWHERE)
 def test_what_leads_nowhere_is_not_reached(client: Client, world: Outside, target: str) -> None:
@@ -279,6 +291,7 @@ def test_what_leads_nowhere_is_not_reached(client: Client, world: Outside, targe
     assert set(FORBIDDEN).isdisjoint(world.hits())
 
 
+@in_both_modes
 def test_the_gateway_of_the_proxy_is_refused(client: Client, proxy: Container) -> None:
     networks = proxy.attrs["NetworkSettings"]["Networks"].values()
     gateways = {network["Gateway"] for network in networks if network["Gateway"]}
@@ -287,6 +300,7 @@ def test_the_gateway_of_the_proxy_is_refused(client: Client, proxy: Container) -
         assert refused(client, gateway) == ["HTTP/1.1 403 Forbidden"] * 2
 
 
+@in_both_modes
 @pytest.mark.usefixtures("proxy")
 def test_a_name_that_changes_its_answer_does_not_get_through(
     client: Client, world: Outside
@@ -309,6 +323,7 @@ def test_a_name_that_changes_its_answer_does_not_get_through(
     assert set(FORBIDDEN).isdisjoint(hits)
 
 
+@in_both_modes
 @pytest.mark.parametrize("address", [PRIVATE, METADATA, "127.0.0.1:3128"])
 def test_the_kernel_refuses_what_squid_might_connect_to(proxy: Container, address: str) -> None:
     """As another user the same address is reached: the way is there."""
@@ -318,6 +333,7 @@ def test_the_kernel_refuses_what_squid_might_connect_to(proxy: Container, addres
     assert "Network is unreachable" in output(proxy, command, "13:13")
 
 
+@in_both_modes
 @pytest.mark.usefixtures("proxy")
 @pytest.mark.parametrize(
     "head",
@@ -347,6 +363,7 @@ def test_a_refusal_says_why(client: Client) -> None:
     assert "egress_allow" in printed
 
 
+@in_both_modes
 @pytest.mark.usefixtures("proxy")
 def test_under_zerotrust_nothing_of_it_exists(client: Client) -> None:
     code = """
@@ -363,6 +380,7 @@ def test_under_zerotrust_nothing_of_it_exists(client: Client) -> None:
     assert printed == ["[]", "False", *["Connection refused"] * 2, *["unknown"] * 2]
 
 
+@in_both_modes
 def test_semitrusted_has_no_interface_but_loopback_either(client: Client, world: Outside) -> None:
     code = f"""
         import socket
@@ -374,6 +392,7 @@ def test_semitrusted_has_no_interface_but_loopback_either(client: Client, world:
     assert printed == ["['lo']", *["Network is unreachable"] * 3]
 
 
+@in_both_modes
 def test_the_proxy_is_hardened(proxy: Container) -> None:
     host = proxy.attrs["HostConfig"]
     assert host["ReadonlyRootfs"]
@@ -388,6 +407,7 @@ def test_the_proxy_is_hardened(proxy: Container) -> None:
     assert status.split() == ["CapEff:", "0" * 16]
 
 
+@in_both_modes
 def test_nothing_but_the_proxy_is_on_its_network(server: Server, proxy: Container) -> None:
     name = f"unsandbox-egress-{server.emulator.engine.instance}"
     network = server.emulator.engine.client.networks.get(name)
@@ -430,6 +450,7 @@ def test_certificates_cannot_be_changed(client: Client) -> None:
     assert "Read-only file system" in semitrusted(client, code, "bash")
 
 
+@in_both_modes
 def test_inside_only_the_api_s_names_are_served_and_nothing_of_the_admin(client: Client) -> None:
     code = """
         import http.client, ssl
@@ -549,6 +570,7 @@ def test_every_connection_is_in_the_journal(
     assert by_name["api.unsandbox.com:443"]["received_bytes"] > 100
 
 
+@in_both_modes
 @pytest.mark.usefixtures("proxy")
 def test_a_program_cannot_speak_for_another(client: Client, admin: httpx.Client) -> None:
     """Who a connection is from stands before anything that the program sends."""
@@ -594,6 +616,7 @@ def memory() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
 
 
+@in_both_modes
 @pytest.mark.usefixtures("proxy")
 def test_a_reader_that_stands_still_holds_its_sender_back(client: Client, world: Outside) -> None:
     code = """
@@ -616,6 +639,7 @@ def test_a_reader_that_stands_still_holds_its_sender_back(client: Client, world:
     assert world.poured() - poured < 500 * MIB  # of 20 GB, mostly in buffers of kernels
 
 
+@in_both_modes
 @pytest.mark.usefixtures("proxy")
 def test_connections_end_with_their_run(client: Client, world: Outside) -> None:
     code = """
@@ -656,6 +680,7 @@ def test_a_proxy_that_is_killed_fails_its_connections_and_is_replaced(
     assert printed == f"hello from {world.address}\n"
 
 
+@in_both_modes
 def test_a_squid_that_is_killed_is_started_again_by_the_time_it_is_needed(
     client: Client, world: Outside, proxy: Container
 ) -> None:

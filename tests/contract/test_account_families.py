@@ -46,7 +46,12 @@ def _tell_secret(call: Call, answer: Answer) -> None:
 def test_authentication_finds_who_lets_the_wrong_ones_in(strict: Server, tmp_path: Path) -> None:
     faults = (
         *("body-not-signed", "any-secret", "future-accepted", "suspended-served", "scheme-ignored"),
-        *("public-verified", refused_and_done, on_response(_tell_secret, status(401))),
+        *(
+            "signature-last-digit",
+            "public-verified",
+            refused_and_done,
+            on_response(_tell_secret, status(401)),
+        ),
     )
     with faulty(strict.api, *faults) as url:
         cases = failed(url, "authentication", tmp_path, "--strict", "--only", "not without_a_key")
@@ -58,7 +63,7 @@ def test_authentication_finds_who_lets_the_wrong_ones_in(strict: Server, tmp_pat
             for mistake in (
                 *("Authorization of another scheme", "Authorization without a scheme"),
                 *("time too new", "time of tomorrow", "time in milliseconds"),
-                "zeros for a signature",
+                *("zeros for a signature", "last digit wrong"),
             )
         ),
     }
@@ -216,13 +221,14 @@ def test_limits_finds_who_counts_wrongly(strict: Server, tmp_path: Path) -> None
     faults = (
         *("same-request-id", "slots-unlimited", large_bodies_taken, bounds_of_queries_ignored),
         *(on_response(_no_retry_after, status(429)), on_response(_no_rate, status(400))),
-        counted_by_address,
+        *(counted_by_address, "counted-once"),
     )
     with faulty(strict.api, *faults) as url:
         cases = failed(url, "limits", tmp_path)
     assert cases.keys() == {
         "the rate is counted for each key",
         "one request too many is refused for a while",
+        "each request leaves one less",
         "answers tell what is left of the rate",
         "every answer has a name of its own",
         "a body over the limit is refused",

@@ -20,6 +20,7 @@ from contract.mutants.mutators import (
     refusing,
     status,
 )
+from contract.mutants.table import MUTANTS
 from contract.mutants.traffic import Answer, Build, Call
 from contract.outcomes import ContractBroken
 from contract.resources import Resources
@@ -132,6 +133,12 @@ FAULTS: dict[str, tuple[Build, str, Check, str]] = {
         "",
         methods("getJob"),
         "404",
+    ),
+    "a method that a path lacks is said to be allowed": (
+        MUTANTS["all-allowed"].mutator,
+        "",
+        methods("getJob"),
+        "Allow: ",
     ),
     "what was created is not there": (answering(not_found), "getJob", there("run"), "404"),
 }

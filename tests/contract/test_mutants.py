@@ -29,7 +29,7 @@ from tests.server import Server
 
 FAMILIES = (
     *("operations", "workflows", "authentication", "tenancy", "sudo", "limits", "semantics"),
-    *("isolation", "lifecycle", "shell", "streams"),
+    *("languages", "isolation", "lifecycle", "shell", "streams"),
 )
 ECHO = '{"language":"bash","code":"echo $WORD","env":{"WORD":"given"}}'
 
@@ -152,6 +152,13 @@ def test_a_request_with_a_wrong_signature_stays_refused_when_it_is_edited(target
         assert client.post("/execute", content=ECHO, headers=wrong).status_code == 401
 
 
+def test_a_key_without_its_scheme_stays_refused_when_the_request_is_edited(target: Target) -> None:
+    edit = request_document(lambda body: body["env"].update(WORD="changed"))
+    with client_of(target, edit) as client:
+        bare = signed(target, ECHO, Authorization=target.accounts["main"].public_key)
+        assert client.post("/execute", content=ECHO, headers=bare).status_code == 401
+
+
 def test_a_fault_of_authentication_lets_in_whom_the_server_would_refuse(target: Target) -> None:
     wrong = signed(target, ECHO, **{"X-Signature": "0" * 64})
     with client_of(target, admitting(lambda _call: True)) as client:
@@ -189,6 +196,22 @@ def test_a_fault_that_nobody_notices_is_told(target: Target) -> None:
     unseen = Mutant("unseen", "Nothing is wrong.", Kind.STATE, "operations", ("getHealth",))
     (verdict,) = hunt(target).run([unseen])
     assert verdict.fate is Fate.SURVIVED
+    assert not is_good([verdict])
+
+
+def test_a_fault_that_no_check_looks_for_has_not_survived(target: Target) -> None:
+    unwatched = Mutant(
+        "unwatched",
+        "Nobody looks.",
+        Kind.STATE,
+        "operations",
+        ("getHealth",),
+        check="of_this_name_is_no_check",
+        equivalent="It would be, if it had been looked at.",
+    )
+    (verdict,) = hunt(target).run([unwatched])
+    assert verdict.fate is Fate.NOT_RUN
+    assert "no check" in verdict.reason
     assert not is_good([verdict])
 
 

@@ -10,6 +10,7 @@ from emulator.clock import Clock
 from emulator.errors import Unavailable
 from emulator.gateway.egress import Egress, EgressSettings
 from emulator.paths import RUNTIMES
+from emulator.sandbox.builder import Builder
 from emulator.sandbox.engine import LABEL, Engine
 from emulator.sandbox.images import Images
 from emulator.sandbox.origin import Connection
@@ -50,11 +51,13 @@ async def test_a_proxy_that_cannot_be_built_is_told_with_the_reason(tmp_path: Pa
     (runtimes / "egress" / "Dockerfile").write_text("ARG BASE\nFROM ${BASE}\nRUN exit 3\n")
     recorded: list[Connection] = []
     engine = Engine(docker.from_env(), "test-egress", 2)
+    images, clock = Images(engine.client, Catalogue.load(runtimes)), Clock()
     egress = Egress(
         engine,
-        Images(engine.client, Catalogue.load(runtimes)),
-        EgressSettings((), (), tmp_path / "logs", 60),
-        Clock(),
+        images,
+        Builder(engine.client, images, tmp_path / "logs", clock),
+        EgressSettings((), (), 60),
+        clock,
         recorded.append,
     )
     try:

@@ -15,10 +15,17 @@ from docker.errors import APIError, NotFound
 from emulator.paths import RUNTIMES
 from emulator.sandbox.build_context import EXTRA_CA, BuildContext
 from emulator.sandbox.build_log import BuildCancelled
-from emulator.sandbox.build_targets import AgentVolume, DebianImage, DockerfileImage, Target
+from emulator.sandbox.build_targets import (
+    AgentVolume,
+    DebianImage,
+    DockerfileImage,
+    OfficialImage,
+    Target,
+)
 from emulator.sandbox.engine import AGENT_MOUNT, LABEL
 from emulator.sandbox.images import BuildFailed, Images, Progress, build, plan
 from emulator.sandbox.runtimes import Catalogue
+from tests.built import needs
 
 CATALOGUE = Catalogue.load(RUNTIMES)
 
@@ -113,7 +120,7 @@ def test_the_hash_does_not_change_with_what_is_no_build_input(folder: Folder) ->
 def test_the_hash_covers_what_the_image_is_built_on(client: docker.DockerClient) -> None:
     debian = DebianImage("0" * 16, "debian:one", "bookworm")
     other = DebianImage("1" * 16, "debian:two", "bookworm")
-    images = [DockerfileImage.of(RUNTIMES / "base", parent) for parent in (debian, other)]
+    images = [DockerfileImage.of(RUNTIMES / "base", {"BASE": parent}) for parent in (debian, other)]
     assert images[0].digest != images[1].digest
     assert images[0].reference.startswith("unsandbox/base:")
     assert not images[0].exists(client)
@@ -134,7 +141,41 @@ def test_a_plan_names_parents_first_and_every_step_once(client: docker.DockerCli
     images = Images(client, CATALOGUE)
     names = [step.name for step in images.plan(CATALOGUE.available())]
     assert names[:4] == ["debian", "base", "agent", "agent volume"]
-    assert sorted(names[4:]) == sorted(runtime.name for runtime in CATALOGUE.available())
+    assert len(names) == len(set(names))
+    for runtime in CATALOGUE.available():
+        needed = [runtime.image.parent, *runtime.image.uses]
+        assert all(names.index(name) < names.index(runtime.name) for name in needed)
+
+
+def test_an_image_copies_from_what_its_build_arguments_name(
+    client: docker.DockerClient,
+    base: DockerfileImage,
+    folder: Folder,
+    forget: Forget,
+    tmp_path: Path,
+) -> None:
+    used = DockerfileImage.of(folder("ARG BASE", "FROM ${BASE}", "RUN touch /used"), {"BASE": base})
+    recipe = ("ARG BASE", "ARG USED", "FROM ${USED} AS used", "FROM ${BASE}")
+    image = DockerfileImage.of(
+        folder(*recipe, "COPY --from=used /used /"), {"BASE": base, "USED": used}
+    )
+    forget(used.reference)
+    forget(image.reference)
+    steps = plan(client, [image])
+    assert [step.name for step in steps][-2:] == [used.name, image.name]
+    build(client, steps, tmp_path / "logs", lambda _: None)
+    assert image.exists(client)
+
+
+def test_an_official_image_that_no_registry_gives_is_told_by_its_name(
+    client: docker.DockerClient, base: DockerfileImage, folder: Folder, tmp_path: Path
+) -> None:
+    official = OfficialImage("nowhere.invalid/language:1")
+    recipe = ("ARG BASE", "ARG OFFICIAL", "FROM ${OFFICIAL} AS official", "FROM ${BASE}")
+    image = DockerfileImage.of(folder(*recipe), {"BASE": base, "OFFICIAL": official})
+    with pytest.raises(BuildFailed, match=r"no registry gave nowhere\.invalid/language:1"):
+        build(client, plan(client, [image]), tmp_path / "logs", lambda _: None)
+    assert not image.exists(client)
 
 
 def test_an_image_is_built_once_with_visible_progress(
@@ -145,7 +186,7 @@ def test_an_image_is_built_once_with_visible_progress(
     tmp_path: Path,
 ) -> None:
     path = folder("ARG BASE", "FROM ${BASE}", "RUN echo written to the log && touch /made")
-    image = DockerfileImage.of(path, base)
+    image = DockerfileImage.of(path, {"BASE": base})
     forget(image.reference)
     steps = plan(client, [image])
     assert [step.state for step in steps] == ["present", "present", "missing"]
@@ -157,7 +198,7 @@ def test_an_image_is_built_once_with_visible_progress(
     assert len(lines) == 2
     assert "written to the log" in (tmp_path / "logs" / f"{path.name}.log").read_text()
     assert LABEL in client.images.get(image.reference).labels
-    again = plan(client, [DockerfileImage.of(path, base)])
+    again = plan(client, [DockerfileImage.of(path, {"BASE": base})])
     assert [step.present for step in again] == [True, True, True]
     build(client, again, tmp_path / "logs", lambda progress: lines.append(str(progress)))
     assert len(lines) == 2
@@ -167,9 +208,10 @@ def test_a_failing_build_shows_the_end_of_its_log_and_stops_what_depends_on_it(
     client: docker.DockerClient, base: DockerfileImage, folder: Folder, tmp_path: Path
 ) -> None:
     failing = DockerfileImage.of(
-        folder("ARG BASE", "FROM ${BASE}", r"RUN seq 100 | sed 's/^/line\x1b[31m /'; exit 7"), base
+        folder("ARG BASE", "FROM ${BASE}", r"RUN seq 100 | sed 's/^/line\x1b[31m /'; exit 7"),
+        {"BASE": base},
     )
-    child = DockerfileImage.of(folder("ARG BASE", "FROM ${BASE}"), failing)
+    child = DockerfileImage.of(folder("ARG BASE", "FROM ${BASE}"), {"BASE": failing})
     with pytest.raises(BuildFailed) as caught:
         build(client, plan(client, [child]), tmp_path / "logs", lambda _: None)
     message = str(caught.value)
@@ -188,9 +230,12 @@ def test_a_failure_cancels_the_builds_beside_it(
     client: docker.DockerClient, base: DockerfileImage, folder: Folder, tmp_path: Path
 ) -> None:
     endless = DockerfileImage.of(
-        folder("ARG BASE", "FROM ${BASE}", "RUN while :; do echo going on; sleep 0.1; done"), base
+        folder("ARG BASE", "FROM ${BASE}", "RUN while :; do echo going on; sleep 0.1; done"),
+        {"BASE": base},
     )
-    failing = DockerfileImage.of(folder("ARG BASE", "FROM ${BASE}", "RUN sleep 1; exit 1"), base)
+    failing = DockerfileImage.of(
+        folder("ARG BASE", "FROM ${BASE}", "RUN sleep 1; exit 1"), {"BASE": base}
+    )
     with pytest.raises(BuildFailed, match=failing.name):
         build(client, plan(client, [endless, failing]), tmp_path, lambda _: None)
     assert "going on" in (tmp_path / f"{endless.name}.log").read_text()
@@ -200,9 +245,10 @@ def test_a_build_ends_when_it_is_told_to_stop(
     client: docker.DockerClient, base: DockerfileImage, folder: Folder, tmp_path: Path
 ) -> None:
     endless = DockerfileImage.of(
-        folder("ARG BASE", "FROM ${BASE}", "RUN while :; do echo going on; sleep 0.1; done"), base
+        folder("ARG BASE", "FROM ${BASE}", "RUN while :; do echo going on; sleep 0.1; done"),
+        {"BASE": base},
     )
-    child = DockerfileImage.of(folder("ARG BASE", "FROM ${BASE}"), endless)
+    child = DockerfileImage.of(folder("ARG BASE", "FROM ${BASE}"), {"BASE": endless})
     stop = threading.Event()
     begun: list[str] = []
 
@@ -239,7 +285,7 @@ def test_a_silent_mmdebstrap_ends_when_it_is_told_to_stop(
 def test_an_error_that_is_no_build_error_is_not_swallowed(
     client: docker.DockerClient, base: DockerfileImage, folder: Folder, tmp_path: Path
 ) -> None:
-    image = DockerfileImage.of(folder("ARG BASE", "FROM ${BASE}", "RUN true"), base)
+    image = DockerfileImage.of(folder("ARG BASE", "FROM ${BASE}", "RUN true"), {"BASE": base})
 
     def report(_: Progress) -> None:
         raise ZeroDivisionError
@@ -328,7 +374,7 @@ def agent(folder: Folder, forget: Forget, base: DockerfileImage) -> DockerfileIm
     shutil.copy(RUNTIMES / "base" / "install-packages", path / "agent")
     with (path / "agent").open("a") as program:
         program.write(f"# {path.name}\n")
-    image = DockerfileImage.of(path, base)
+    image = DockerfileImage.of(path, {"BASE": base})
     forget(f"unsandbox/agent-volume:{image.digest}")
     forget(image.reference)
     return image
@@ -404,7 +450,9 @@ def test_a_volume_whose_filling_was_interrupted_is_filled_again(
     assert in_a_sandbox(client, base, volume).startswith("agent\n")
 
 
-@pytest.mark.parametrize("name", [runtime.name for runtime in CATALOGUE.available()])
+@pytest.mark.parametrize(
+    "name", [pytest.param(it.name, marks=needs(it)) for it in CATALOGUE.available()]
+)
 def test_an_image_has_the_run_users_and_no_setuid_program(
     client: docker.DockerClient, base: DockerfileImage, name: str
 ) -> None:
@@ -426,7 +474,7 @@ def test_reports_of_two_builds_at_once_come_from_two_threads(
     tmp_path: Path,
 ) -> None:
     path = [folder("ARG BASE", "FROM ${BASE}", f"ENV N={number}") for number in range(2)]
-    images = [DockerfileImage.of(one, base) for one in path]
+    images = [DockerfileImage.of(one, {"BASE": base}) for one in path]
     for image in images:
         forget(image.reference)
     both = threading.Barrier(2, timeout=30)

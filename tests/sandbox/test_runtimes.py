@@ -153,6 +153,29 @@ def test_commands_are_filled_with_paths_in_the_sandbox() -> None:
     assert interpreted.binary_path is None
 
 
+@pytest.fixture
+def naming(folder: Path) -> Runtime:
+    """A language whose code names its file."""
+    file = folder / "c" / "runtime.toml"
+    replace(file, "[run]", "[run]\nnamed_by = '(?m)^module (\\S+)'")
+    replace(file, '"{source}"', '"{source}", "{name}"')
+    found = Catalogue.load(folder).find("c")
+    assert found is not None
+    return found
+
+
+def test_code_names_its_source(naming: Runtime) -> None:
+    named = naming.for_code("// a comment\nmodule Hello\n")
+    assert (named.name, named.source_path) == ("c", "/tmp/code/Hello.c")
+    assert {"/tmp/code/Hello.c", "Hello"} < set(named.compile_command)
+    assert naming.source_path == "/tmp/code/main.c"
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "-o", "x" * 101, "é", "a\0"])
+def test_code_cannot_name_a_file_anywhere_else(naming: Runtime, name: str) -> None:
+    assert naming.for_code(f"module {name}").source_path == "/tmp/code/main.c"
+
+
 def test_the_environment_has_what_every_program_needs_and_the_language_adds_to_it() -> None:
     assert runtime("bash").environment["HOME"] == "/tmp"
     assert runtime("python").environment == {
@@ -170,18 +193,12 @@ def test_a_language_without_run_facts_is_known_but_not_available() -> None:
     assert runtime("bash").unavailable_reason is None
 
 
-def test_shells_are_listed_once_and_every_group_is_made_of_them() -> None:
-    shells = CATALOGUE.shells
-    assert list(shells.shells) == sorted(set(shells.shells))
-    assert {name for names in shells.categories.values() for name in names} <= set(shells.shells)
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the data, small and free to be broken."""
     for name in ("catalogue.toml", "tests.toml"):
         shutil.copy(RUNTIMES / name, tmp_path)
-    for name in ("shell", "base", "bash", "c"):
+    for name in ("shell", "base", "bash", "gcc", "c"):
         shutil.copytree(RUNTIMES / name, tmp_path / name)
     (tmp_path / "catalogue.toml").write_text('languages = ["c"]')
     return tmp_path
@@ -205,7 +222,11 @@ BROKEN = {
     "a path for a file name": ('"main.c"', '"../main.c"', r"c/runtime.toml: run.source: "),
     "an upper-case alias": ("aliases = []", 'aliases = ["C"]', r"c/runtime.toml: aliases\[0\]"),
     "an unknown placeholder": ("{source}", "{sauce}", r"run.compile: '{sauce}' is no placeholder"),
-    "no source": ('"{source}", ', "", r"c/runtime.toml: run.command: no command takes {source}"),
+    "no source": (
+        '"{source}",\n    "gcc", "-O1", "-I/tmp/input", "-o", "{binary}", "{source}"',
+        '"gcc"',
+        r"c/runtime.toml: run.command: no command takes {source}",
+    ),
     "no binary": ('binary = "main"', "", r"c/runtime.toml: run.*: uses {binary}, but run.binary"),
     "an empty command": ('["{binary}"]', "[]", r"c/runtime.toml: run.command: "),
     "a module named like the program": ('"main.wasm"', '"main"', r"c/runtime.toml: wasm: stands "),
@@ -213,14 +234,29 @@ BROKEN = {
     "an unknown expectation": ("stderr =", "stdeer =", r"c/runtime.toml: tests.error: .*stdeer"),
     "a test without program": ("[tests.error]", "[tests.x]", r"c/runtime.toml: tests.x: 0 prog"),
     "a parent that is not there": (
-        "[run]",
-        '[image]\nfrom = "nowhere"\n[run]',
-        r"c/runtime.toml: image.from: .*nowhere",
+        'from = "gcc"',
+        'from = "nowhere"',
+        r"c/runtime.toml: image: .*c -> nowhere",
     ),
     "a parent that is itself": (
+        'from = "gcc"',
+        'from = "c"',
+        r"c/runtime.toml: image: .*c -> c",
+    ),
+    "another image that is not there": (
+        'from = "gcc"',
+        'from = "gcc"\nuses = ["nowhere"]',
+        r"c/runtime.toml: image: .*c -> nowhere",
+    ),
+    "a file name that is no pattern": (
         "[run]",
-        '[image]\nfrom = "c"\n[run]',
-        r"c/runtime.toml: image.from: .*c -> c",
+        "[run]\nnamed_by = '('",
+        r"c/runtime.toml: run.named_by: missing \)",
+    ),
+    "a file name in no group": (
+        "[run]",
+        "[run]\nnamed_by = 'class'",
+        r"c/runtime.toml: run.named_by: has 0 groups",
     ),
     "another language's alias": ("aliases = []", 'aliases = ["sh"]', r"alias 'sh': both c and b"),
     "another language's name": ("aliases = []", 'aliases = ["bash"]', r"'bash': both c and bash"),

@@ -1,30 +1,9 @@
-"""A language is what its name, its aliases and its shebangs say."""
+"""What is no language is refused, and shells are counted; the rest has a family of its own."""
 
 import pytest
 
 from contract.api import Api, member
-from contract.execution import ended, run
 from contract.families.semantics.cases import with_files
-from contract.outcomes import NotRun
-from contract.programs import Program, Programs
-
-
-@pytest.mark.operations("execute", "listLanguages")
-def test_a_listed_language_runs(api: Api, programs: Programs) -> None:
-    listed = member(api.call("listLanguages"), "languages")
-    known = [language for language in programs.known if language in listed]
-    if not known:
-        raise NotRun("the target lists none of the languages that the suite has programs in")
-    assert any(programs.runs(language) for language in known), f"none of {', '.join(known)} runs"
-
-
-@pytest.mark.operations("execute", "listLanguages")
-def test_an_alias_is_the_language_that_it_stands_for(api: Api, programs: Programs) -> None:
-    aliases = member(api.call("listLanguages"), "aliases")
-    for program in programs.every("where"):
-        for alias in (name for name, language in aliases.items() if language == program.language):
-            result = run(api, "execute", Program(alias, program.code))
-            assert (result["language"], result["exit_code"]) == (program.language, 0)
 
 
 @with_files
@@ -34,26 +13,12 @@ def test_an_unknown_language_is_refused(api: Api, operation_id: str) -> None:
 
 
 @pytest.mark.parametrize("operation_id", ["run", "runAsync"])
-def test_the_language_is_found_by_the_shebang(
-    api: Api, programs: Programs, operation_id: str
-) -> None:
-    for program in programs.every("where"):
-        for interpreter in programs.shebangs[program.language]:
-            code = f"#!{interpreter}\n{program.code}".encode()
-            answer = api.call(operation_id, content=code, media_type="text/plain")
-            assert member(answer, "detected_language") == program.language
-            job = ended(api, member(answer, "job_id"))
-            assert (job["language"], job["exit_code"]) == (program.language, 0)
-
-
-@pytest.mark.parametrize("operation_id", ["run", "runAsync"])
 def test_text_in_no_language_is_refused(api: Api, operation_id: str) -> None:
     api.call(operation_id, content=b"", media_type="text/plain", expect=400, probe=True)
 
 
-@pytest.mark.parametrize(
-    ("operation_id", "name"), [("listLanguages", "languages"), ("listShells", "shells")]
-)
-def test_as_many_are_listed_as_are_counted(api: Api, operation_id: str, name: str) -> None:
-    answer = api.call(operation_id)
-    assert len(set(member(answer, name))) == len(member(answer, name)) == member(answer, "count")
+@pytest.mark.operations("listShells")
+def test_as_many_shells_are_listed_as_are_counted(api: Api) -> None:
+    answer = api.call("listShells")
+    shells = member(answer, "shells")
+    assert len(set(shells)) == len(shells) == member(answer, "count")

@@ -1,5 +1,6 @@
 """Servers that lose jobs, mix them up, or keep time badly."""
 
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -182,6 +183,18 @@ def _whole_list(call: Call) -> dict[str, Any]:
     return {"target": f"{call.path}?format=object"} if "limit=" in call.target else {}
 
 
+async def _oldest(call: Call, proceed: Proceed) -> Answer:
+    limit = re.search(r"limit=([0-9]+)", call.target)
+    if limit is None:
+        return await proceed(call)
+    answer = await proceed(call.edited(**_whole_list(call)))
+    body = answer.document
+    if answer.succeeded:
+        kept = body["jobs"][-int(limit[1]) :]
+        answer.document = {**body, "jobs": kept, "count": len(kept)}
+    return answer
+
+
 def _times(**values: str) -> Callable[[Any], object]:
     return lambda body: body.update({key: value for key, value in values.items() if key in body})
 
@@ -265,6 +278,13 @@ JOBS = (
         Kind.LIMITS,
     ),
     _state(
+        "jobs-limited-to-oldest",
+        "A list with a limit has the oldest jobs.",
+        ("listJobs",),
+        using(_oldest),
+        Kind.DATA_LOSS,
+    ),
+    _state(
         "jobs-miscounted",
         "count is one more than there are jobs.",
         ("listJobs",),
@@ -324,7 +344,7 @@ JOBS = (
         "slow-by-half-a-second",
         "Every answer of the key takes half a second more.",
         Kind.TIME,
-        "semantics",
+        "operations",
         ("getKeySelf",),
         delayed(0.5),
         equivalent="The contract gives no time in which an operation has to answer.",

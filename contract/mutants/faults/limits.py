@@ -1,20 +1,18 @@
 """Servers that do not keep limits or do not tell of them; faults that an emulator has itself."""
 
+from contract.exchange import header
+from contract.mutants.faults.admission import served_as_main
 from contract.mutants.mutant import Kind, Mutant
-from contract.mutants.mutators import always, on_response, refusing, status, using
+from contract.mutants.mutators import always, on_response, refusing, status
 from contract.mutants.traffic import Answer, Build, Call, Mutator, Proceed, replaced
-from contract.target import MAIN
 
 _MIB = 1024 * 1024
 _RUNS = ("execute", "executeAsync", "run", "runAsync")
-
-
-def _as_main(role: str) -> Build:
-    async def mutator(call: Call, proceed: Proceed) -> Answer:
-        limited = call.role == role and call.authentic and call.timely
-        return await proceed(call.signed_by(call.accounts[MAIN]) if limited else call)
-
-    return using(mutator)
+_PAID = (
+    *("listSessions", "createSession", "listServices", "createService", "listSnapshots"),
+    *("createSnapshot", "listImages", "publishImage"),
+)
+"""What the free tier lacks."""
 
 
 def _header(when_limited: bool = False, **values: str | None) -> Build:
@@ -32,6 +30,12 @@ def _only_set(name: str, value: str) -> Build:
             answer.headers = replaced(answer.headers, **{name: value})
 
     return on_response(edit, always)
+
+
+def _first_alone(_call: Call, answer: Answer) -> None:
+    limit = header(answer.headers, "x-ratelimit-limit")
+    if limit is not None and answer.status != 429:
+        answer.headers = replaced(answer.headers, x_ratelimit_remaining=str(int(limit) - 1))
 
 
 def _for_all_keys() -> Mutator:
@@ -69,6 +73,11 @@ LIMITS = (
         _only_set("x-ratelimit-remaining", "59"),
     ),
     _limit(
+        "counted-once",
+        "The first request alone is counted, until the last one is refused.",
+        on_response(_first_alone, always),
+    ),
+    _limit(
         "reset-in-1970", "The limit is whole again since 1970.", _only_set("x-ratelimit-reset", "0")
     ),
     _limit(
@@ -79,11 +88,24 @@ LIMITS = (
     _limit(
         "no-retry-after", "A 429 does not say when to come again.", _header(True, retry_after=None)
     ),
-    _limit("rate-unlimited", "A key may ask as often as it likes.", _as_main("rate")),
+    Mutant(
+        "retry-too-soon",
+        "A 429 says to come again in a second, whenever that would help.",
+        Kind.LIMITS,
+        "limits",
+        ("listJobs",),
+        _header(True, retry_after="1"),
+        thorough=True,
+    ),
+    _limit("rate-unlimited", "A key may ask as often as it likes.", served_as_main("rate")),
     _limit("rate-for-all-keys", "One key's limit is met by all.", _for_all_keys),
     _limit(
-        "slots-unlimited", "A key may run as many programs as it likes.", _as_main("slot"), *_RUNS
+        "slots-unlimited",
+        "A key may run as many programs as it likes.",
+        served_as_main("slot"),
+        *_RUNS,
     ),
+    _limit("free-served", "The free tier gets what it lacks.", served_as_main("free"), *_PAID),
     _limit(
         "limit-as-forbidden",
         "Who has met a limit is answered 403.",

@@ -13,6 +13,7 @@ from contract.mutants.traffic import Build, Call
 _TEXTS = ("stdout", "stderr", "output")
 _RUNS = ("execute", "run", "getJob", "waitJob")
 _KEPT = 512
+_EIGHTH = 2**28
 
 
 def _texts(edit: Callable[[str], str]) -> Build:
@@ -122,6 +123,12 @@ def _code(edit: Callable[[str], str]) -> Build:
             body["code"] = edit(body["code"])
 
     return request_document(edited)
+
+
+def _with_little_memory(body: Any) -> None:  # noqa: ANN401 - any JSON
+    if body.get("language") == "python" and isinstance(body.get("code"), str):
+        limit = f"resource.setrlimit(resource.RLIMIT_DATA, ({_EIGHTH}, {_EIGHTH}))"
+        body["code"] = f"import resource; {limit}\n{body['code']}"
 
 
 def _environment(edit: Callable[[str], str]) -> Build:
@@ -281,11 +288,27 @@ PROGRAMS = (
         Kind.TIME,
     ),
     _loses(
-        "language-undetected",
-        "Whatever is run is said to be bash.",
-        document(lambda body: body.update(language="bash", detected_language="bash")),
-        ("run", "runAsync"),
+        "looking-fails",
+        "A program that looks for files by their name fails.",
+        _code(lambda it: "exit 1" if "find / " in it else it),
+        ("execute",),
         Kind.STATE,
+    ),
+    _loses(
+        "looking-finds-nothing",
+        "A program that looks for files by their name is shown none.",
+        _code(lambda it: it.replace("find /", "true /")),
+        ("execute",),
+        Kind.STATE,
+    ),
+    Mutant(
+        "memory-small",
+        "A program has an eighth of the memory that comes with its vCPU.",
+        Kind.LIMITS,
+        "isolation",
+        ("execute",),
+        request_document(_with_little_memory),
+        thorough=True,
     ),
     Mutant(
         "network-open",

@@ -1,7 +1,7 @@
-"""Servers that mistake sessions, their shells and the logs of the platform."""
+"""Servers that mistake sessions and their shells."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from itertools import count
 
 from contract.mutants.faults.resources import (
@@ -18,9 +18,8 @@ from contract.mutants.mutators import (
     on_response,
     request_document,
     status,
-    stream,
 )
-from contract.mutants.traffic import Answer, Build, Call, Frames, replaced
+from contract.mutants.traffic import Answer, Build, Call, Frames
 
 _FROZEN, _RUNNING = {"status": "frozen"}, {"status": "running"}
 
@@ -211,78 +210,5 @@ SHELL = (
         "A request without upgrade is answered 400.",
         on_response(_plain_request, status(426)),
         Kind.STATUS,
-    ),
-)
-
-
-async def _joined(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The blank lines that end events are lost."""
-    async for chunk in chunks:
-        yield chunk.replace(b"\n\n", b"\n")
-
-
-async def _renamed(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    async for chunk in chunks:
-        yield chunk.replace(b"data: {", b"data: line={")
-
-
-async def _doubled(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    async for chunk in chunks:
-        yield chunk * 2
-
-
-async def _first_only(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    async for chunk in chunks:
-        yield chunk
-        return
-
-
-def _stream_as_json(_call: Call, answer: Answer) -> None:
-    answer.headers = replaced(answer.headers, content_type="application/json")
-
-
-def _log(
-    name: str, sentence: str, operation: str, build: Build, kind: Kind = Kind.STREAMS
-) -> Mutant:
-    return fault(name, sentence, (operation,), build, kind, "streams")
-
-
-STREAMS = (
-    _log(
-        "stream-as-json",
-        "The stream of log lines says that it is JSON.",
-        "streamPaasLogs",
-        on_response(_stream_as_json),
-        Kind.SCHEMA,
-    ),
-    _log(
-        "stream-events-joined",
-        "Events of the stream do not end.",
-        "streamPaasLogs",
-        stream(_joined),
-    ),
-    _log(
-        "stream-lines-as-text",
-        "Lines of the stream are no JSON.",
-        "streamPaasLogs",
-        stream(_renamed),
-        Kind.SCHEMA,
-    ),
-    _log(
-        "stream-lines-twice", "Lines of the stream come twice.", "streamPaasLogs", stream(_doubled)
-    ),
-    _log(
-        "stream-ends-early",
-        "The stream ends after its first event.",
-        "streamPaasLogs",
-        stream(_first_only),
-        Kind.DATA_LOSS,
-    ),
-    _log(
-        "log-lines-lost",
-        "The platform's log has no lines.",
-        "getPaasLogs",
-        document(lambda body: body.pop("lines", None)),
-        Kind.SCHEMA,
     ),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from contract.mutants.faults.admission import served_as_main
 from contract.mutants.mutant import Kind, Mutant
 from contract.mutants.mutators import listing, using
 from contract.mutants.traffic import Answer, Build, Call, Mutator, Proceed
@@ -127,11 +128,6 @@ def _told_from_missing() -> Mutator:
     return mutator
 
 
-async def _as_first_account(call: Call, proceed: Proceed) -> Answer:
-    mixed = call.role in ("second", "third") and call.authentic and call.timely
-    return await proceed(call.signed_by(call.accounts[MAIN]) if mixed else call)
-
-
 TENANCY = (
     _leak("foreign-job-read", "Who knows a job's id reads it, whoever started it.", "getJob"),
     _leak("foreign-job-awaited", "Who knows a job's id waits for it and gets it.", "waitJob"),
@@ -150,7 +146,7 @@ TENANCY = (
         Kind.TENANCY,
         "tenancy",
         ("getKeySelf", "validateKey"),
-        using(_as_first_account),
+        served_as_main("second", "third"),
     ),
     _leak("foreign-session-read", "Who knows a session's id reads it.", "getSession"),
     _leak(

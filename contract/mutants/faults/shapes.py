@@ -1,4 +1,4 @@
-"""Servers whose answers have the wrong status or shape, or that take the wrong requests."""
+"""Servers whose answers have the wrong shape: another media type, members, values."""
 
 import json
 from collections.abc import Callable
@@ -10,26 +10,14 @@ from contract.mutants.mutators import (
     document,
     failed,
     listing,
-    on_request,
     on_response,
-    refusing,
-    request_document,
     status,
     succeeded,
 )
-from contract.mutants.traffic import Answer, Build, Call, replaced
+from contract.mutants.traffic import Answer, Call, replaced
 
-_MAX_TTL = 900
-_KNOWN = ("execute", "run", "jobs", "sessions", "services", "snapshots", "images", "keys")
 _MADE = ("execute", "executeAsync", "run", "runAsync")
 """The operations from which links lead to a job."""
-
-_LARGE = 64 * 1024
-_LANGUAGES = """
-python javascript typescript ruby perl php lua bash r elixir erlang tcl scheme powershell clojure
-commonlisp crystal groovy deno awk raku c cpp go rust java kotlin cobol fortran d zig nim v objc
-dart julia haskell ocaml fsharp csharp prolog forth js node ts lisp c++ golang py python3 rb sh
-"""
 
 
 def _schema(
@@ -51,13 +39,6 @@ def _put(**members: object) -> Callable[[Any], object]:
     return lambda body: body.update(members)
 
 
-def _with_status(code: int) -> Callable[[Call, Answer], None]:
-    def edit(_call: Call, answer: Answer) -> None:
-        answer.status = code
-
-    return edit
-
-
 def _as_page(_call: Call, answer: Answer) -> None:
     answer.headers = replaced(answer.headers, content_type="text/html")
     answer.body = b"<h1>Not Found</h1>"
@@ -65,10 +46,6 @@ def _as_page(_call: Call, answer: Answer) -> None:
 
 def _as_text(_call: Call, answer: Answer) -> None:
     answer.headers = replaced(answer.headers, content_type="text/plain; charset=utf-8")
-
-
-def _without_allow(_call: Call, answer: Answer) -> None:
-    answer.headers = replaced(answer.headers, allow=None)
 
 
 def _indented(_call: Call, answer: Answer) -> None:
@@ -93,85 +70,7 @@ def _null_artifact(body: Any) -> None:  # noqa: ANN401 - any JSON
     body["artifact"] = None
 
 
-def _allowed_ttl(body: Any) -> None:  # noqa: ANN401 - any JSON
-    ttl = body.get("ttl")
-    if isinstance(ttl, int) and not isinstance(ttl, bool):
-        body["ttl"] = min(max(ttl, 1), _MAX_TTL)
-
-
-def _strings_for_numbers(body: Any) -> None:  # noqa: ANN401 - any JSON
-    if isinstance(body.get("ttl"), str):
-        del body["ttl"]
-
-
-def _known_language(body: Any) -> None:  # noqa: ANN401 - any JSON
-    if isinstance(body.get("language"), str) and body["language"] not in _LANGUAGES.split():
-        body["language"] = "bash"
-
-
-def _query_defaults(call: Call) -> dict[str, Any]:
-    """Query parameters that do not fit count as absent: they are all left out."""
-    pairs = call.target.partition("?")[2].split("&")
-    limits = [pair.partition("=")[2] for pair in pairs if pair.startswith("limit=")]
-    return {} if all(limit.isdigit() for limit in limits) else {"target": call.path}
-
-
-def _error(code: int, error: str, name: str) -> Callable[[], Answer]:
-    return lambda: Answer.error(code, error, name)
-
-
-def _has_null(call: Call) -> bool:
-    body = call.document
-    return isinstance(body, dict) and any(value is None for value in body.values())
-
-
-def _is_list(call: Call) -> bool:
-    return call.document == [] and call.authentic
-
-
-def _has_unicode(call: Call) -> bool:
-    return call.authentic and any(byte > 0x7F for byte in call.body)
-
-
-def _crash(when: Callable[[Call], bool]) -> Build:
-    return refusing(when, _error(500, "Internal error", "INTERNAL"))
-
-
-_bad = _error(400, "Invalid request", "INVALID_REQUEST")
-
-ANSWERS = (
-    Mutant(
-        "created-201",
-        "A job that has been accepted is answered 201.",
-        Kind.STATUS,
-        "operations",
-        ("executeAsync",),
-        on_response(_with_status(201)),
-    ),
-    Mutant(
-        "accepted-202",
-        "A program that has ended is answered 202.",
-        Kind.STATUS,
-        "operations",
-        ("execute",),
-        on_response(_with_status(202)),
-    ),
-    Mutant(
-        "bad-request-422",
-        "A request that does not fit is answered 422.",
-        Kind.STATUS,
-        "operations",
-        seen_at=("execute",),
-        build=on_response(_with_status(422), status(400)),
-    ),
-    Mutant(
-        "missing-as-400",
-        "A job that does not exist is answered 400.",
-        Kind.STATUS,
-        "operations",
-        ("getJob", "waitJob"),
-        on_response(_with_status(400), status(404)),
-    ),
+SHAPES = (
     Mutant(
         "not-found-page",
         "What does not exist is answered with an HTML page.",
@@ -179,33 +78,6 @@ ANSWERS = (
         "operations",
         seen_at=("getJob",),
         build=on_response(_as_page, status(404)),
-    ),
-    Mutant(
-        "no-allow",
-        "A 405 does not say which methods there are.",
-        Kind.STATUS,
-        "operations",
-        seen_at=("execute",),
-        build=on_response(_without_allow, status(405)),
-    ),
-    Mutant(
-        "method-as-missing",
-        "A wrong method is answered 404.",
-        Kind.STATUS,
-        "operations",
-        seen_at=("execute",),
-        build=on_response(_with_status(404), status(405)),
-    ),
-    Mutant(
-        "failure-as-500",
-        "A program that fails is answered 500.",
-        Kind.STATUS,
-        "semantics",
-        ("execute",),
-        on_response(
-            _with_status(500),
-            lambda answer: answer.succeeded and answer.document.get("success") is False,
-        ),
     ),
     Mutant(
         "errors-without-code",
@@ -313,113 +185,12 @@ ANSWERS = (
         document(_put(paths={})),
     ),
     Mutant(
-        "languages-miscounted",
-        "count is not the number of languages.",
-        Kind.SCHEMA,
-        "semantics",
-        ("listLanguages",),
-        document(lambda body: body.update(count=body["count"] + 1)),
-    ),
-    Mutant(
         "shells-miscounted",
         "count is not the number of shells.",
         Kind.SCHEMA,
         "semantics",
         ("listShells",),
         document(lambda body: body.update(count=body["count"] - 1)),
-    ),
-    Mutant(
-        "any-ttl",
-        "A ttl beyond its bounds is taken as the nearest one.",
-        Kind.SCHEMA,
-        "operations",
-        ("execute", "executeAsync"),
-        request_document(_allowed_ttl),
-    ),
-    Mutant(
-        "ttl-as-text",
-        "A ttl that is text is ignored.",
-        Kind.SCHEMA,
-        "operations",
-        ("execute", "executeAsync"),
-        request_document(_strings_for_numbers),
-        thorough=True,
-    ),
-    Mutant(
-        "code-optional",
-        "A request without code runs an empty program.",
-        Kind.SCHEMA,
-        "operations",
-        ("execute",),
-        request_document(lambda body: body.setdefault("code", "true")),
-        thorough=True,
-    ),
-    Mutant(
-        "unknown-language-runs",
-        "A language that does not exist runs as bash.",
-        Kind.SCHEMA,
-        "operations",
-        ("execute", "executeAsync"),
-        request_document(_known_language),
-        thorough=True,
-    ),
-    Mutant(
-        "limit-unchecked",
-        "A limit that is no number is ignored.",
-        Kind.SCHEMA,
-        "operations",
-        ("listJobs",),
-        on_request(_query_defaults),
-    ),
-    Mutant(
-        "null-refused",
-        "A member that is null is refused, where it counts as absent.",
-        Kind.SCHEMA,
-        "semantics",
-        ("execute",),
-        refusing(_has_null, _bad),
-    ),
-    Mutant(
-        "empty-list-refused",
-        "A body of [] is refused, where it counts as {}.",
-        Kind.SCHEMA,
-        "semantics",
-        ("validateKey",),
-        refusing(_is_list, _bad),
-    ),
-    Mutant(
-        "unicode-crashes",
-        "A body with other letters than ASCII is answered 500.",
-        Kind.STATUS,
-        "semantics",
-        ("execute",),
-        _crash(_has_unicode),
-    ),
-    Mutant(
-        "large-code-crashes",
-        "A body of more than 64 KiB is answered 500.",
-        Kind.LIMITS,
-        "semantics",
-        ("execute",),
-        _crash(lambda call: call.authentic and len(call.body) > _LARGE),
-    ),
-    Mutant(
-        "everything-exists",
-        "Paths that do not exist are answered 200.",
-        Kind.STATUS,
-        "operations",
-        build=refusing(
-            lambda call: call.operation is None and call.segments[0] not in _KNOWN,
-            lambda: Answer.of({"status": "ok"}),
-        ),
-    ),
-    Mutant(
-        "picture-painted",
-        "A picture is answered, in no documented form.",
-        Kind.STATUS,
-        "operations",
-        ("generateImage",),
-        on_response(_with_status(200), status(501)),
     ),
     Mutant(
         "member-added",

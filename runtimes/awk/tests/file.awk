@@ -1,0 +1,4 @@
+BEGIN {
+    while ((getline line < "data.txt") > 0)
+        print line
+}

@@ -1,0 +1,3 @@
+@include "greeting"
+
+BEGIN { print greet("world") }

@@ -1,0 +1,5 @@
+BEGIN {
+    print "started"
+    fflush()
+    while (1) { }
+}

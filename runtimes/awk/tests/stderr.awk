@@ -1,0 +1,5 @@
+BEGIN {
+    print "to stdout"
+    print "to stderr" > "/dev/stderr"
+    exit 3
+}

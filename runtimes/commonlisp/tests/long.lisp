@@ -1,0 +1,2 @@
+(dotimes (i 100000)
+  (write-line "123456789"))

@@ -1,0 +1,3 @@
+(write-line "started")
+(finish-output)
+(loop)

@@ -1,0 +1,7 @@
+extern "C" int puts(const char *);
+
+int time = 0;
+
+int main() {
+    return puts("names of the library, declared here") < time;
+}

@@ -1,0 +1,7 @@
+using System;
+
+class Env {
+    static void Main() {
+        Console.WriteLine(Environment.GetEnvironmentVariable("GREETING"));
+    }
+}

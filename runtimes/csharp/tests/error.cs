@@ -1,0 +1,7 @@
+using System;
+
+class Broken {
+    static void Main() {
+        Console.WriteLine("never printed")
+    }
+}

@@ -1,0 +1,3 @@
+IO.puts("to stdout")
+IO.puts(:stderr, "to stderr")
+System.halt(3)

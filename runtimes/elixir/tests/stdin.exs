@@ -1,0 +1,2 @@
+input = IO.read(:stdio, :all)
+IO.puts("#{byte_size(input)} bytes")

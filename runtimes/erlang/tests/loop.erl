@@ -1,0 +1,6 @@
+main(_) ->
+    io:format("started~n"),
+    forever().
+
+forever() ->
+    forever().

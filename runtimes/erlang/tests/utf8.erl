@@ -1,0 +1,2 @@
+main(_) ->
+    io:format("~ts~n", ["Grüße, 世界 🌍"]).

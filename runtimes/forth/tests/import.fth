@@ -1,0 +1,3 @@
+include greeting.fth
+
+s" world" greet cr

@@ -1,0 +1,4 @@
+: lines ( n -- )
+  0 ?do ." 123456789" cr loop ;
+
+100000 lines

@@ -1,0 +1,6 @@
+: forever ( -- )
+  begin again ;
+
+." started" cr
+stdout flush-file throw
+forever

@@ -1,0 +1,3 @@
+." to stdout" cr
+s" to stderr" stderr write-line throw
+3 (bye)

@@ -1,0 +1,3 @@
+." before" cr
+: never-ended ( -- )
+  ." never printed"

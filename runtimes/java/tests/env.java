@@ -1,0 +1,5 @@
+public class Environment {
+    public static void main(String[] arguments) {
+        System.out.println(System.getenv("GREETING"));
+    }
+}

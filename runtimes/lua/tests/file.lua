@@ -1,0 +1,3 @@
+for line in io.lines("data.txt") do
+  print(line)
+end

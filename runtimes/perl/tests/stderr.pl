@@ -1,0 +1,3 @@
+print "to stdout\n";
+print STDERR "to stderr\n";
+exit 3;

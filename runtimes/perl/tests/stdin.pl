@@ -1,0 +1,2 @@
+my $text = do { local $/; <STDIN> } // "";
+print length($text), " bytes\n";

@@ -1,0 +1,3 @@
+:- initialization(main).
+
+main :- getenv('GREETING', Greeting), writeln(Greeting).

@@ -1,0 +1,3 @@
+:- initialization(main).
+
+main :- writeln(before), X is foo + 1, writeln(X).

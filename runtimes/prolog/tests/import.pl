@@ -1,0 +1,3 @@
+:- use_module(greeting).
+
+:- greet(world).

@@ -1,0 +1,3 @@
+:- initialization(main).
+
+main :- writeln(started), flush_output, repeat, fail.

@@ -1,0 +1,6 @@
+:- initialization(main).
+
+main :-
+    writeln('to stdout'),
+    writeln(user_error, 'to stderr'),
+    halt(3).

@@ -1,0 +1,6 @@
+:- initialization(main).
+
+main :-
+    read_string(user_input, _, Text),
+    string_length(Text, Length),
+    format('~d bytes~n', [Length]).

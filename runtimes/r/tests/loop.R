@@ -1,0 +1,3 @@
+cat("started\n")
+flush(stdout())
+repeat {}

@@ -1,0 +1,3 @@
+cat("to stdout\n")
+message("to stderr")
+quit(status = 3)

@@ -1,0 +1,2 @@
+say "never printed";
+if {

@@ -1,0 +1,3 @@
+use Greeting;
+
+say greet("world");

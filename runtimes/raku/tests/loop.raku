@@ -1,0 +1,3 @@
+say "started";
+$*OUT.flush;
+loop { }

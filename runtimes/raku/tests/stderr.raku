@@ -1,0 +1,3 @@
+say "to stdout";
+note "to stderr";
+exit 3;

@@ -1,0 +1,4 @@
+require "json"
+require "greeting"
+
+puts JSON.generate(greeting: greet("world"))

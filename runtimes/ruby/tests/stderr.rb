@@ -1,0 +1,3 @@
+puts "to stdout"
+warn "to stderr"
+exit 3

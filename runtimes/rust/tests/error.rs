@@ -1,0 +1,4 @@
+fn main() {
+    let text: u32 = "never printed";
+    println!("{text}");
+}

@@ -1,0 +1,4 @@
+(use-modules (greeting))
+(load "again.scm")
+
+(display (string-append (greet "world") ", " again "\n"))

@@ -1,0 +1,4 @@
+(display "started\n")
+(force-output)
+(let forever ()
+  (forever))

@@ -1,0 +1,2 @@
+#!/usr/bin/env guile
+(display "as others have it\n")

@@ -1,0 +1,3 @@
+#!/usr/bin/guile -s
+!#
+(display "as guile has it\n")

@@ -1,0 +1,1 @@
+(display "Grüße, 世界 🌍\n")

@@ -1,0 +1,3 @@
+set file [open data.txt]
+puts -nonewline [read $file]
+close $file

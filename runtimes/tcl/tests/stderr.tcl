@@ -1,0 +1,3 @@
+puts "to stdout"
+puts stderr "to stderr"
+exit 3

@@ -1,0 +1,1 @@
+puts "[string length [read stdin]] bytes"

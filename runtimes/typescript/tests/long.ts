@@ -1,0 +1,3 @@
+for (let i: number = 0; i < 100000; i++) {
+  console.log(123456789);
+}
