@@ -134,7 +134,9 @@ def _runtimes(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     build = _named(_add(actions, "build", "build images that are missing", runtimes.build))
     build.epilog = f"Other images can be named too: {', '.join(runtimes.OTHERS)}."
-    _add(actions, "list", "list languages and the state of their images", runtimes.list_)
+    text = "list languages: version, size and state of their images, and why one is missing"
+    listing = _add(actions, "list", text, runtimes.list_)
+    listing.add_argument("--json", action="store_true", help="print JSON")
     text = "run the test programs of languages in both isolation modes"
     test = _add(actions, "test", text, runtime_trials.run)
     _named(test)

@@ -1,18 +1,20 @@
 """`unsandbox-emulator runtimes`: the images of languages listed, built and pruned."""
 
 import argparse
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict, dataclass
 
 from emulator.gateway import proxy
 from emulator.life import chosen_runtimes, open_engine
 from emulator.paths import RUNTIMES
 from emulator.sandbox import shells
-from emulator.sandbox.build_targets import Target
 from emulator.sandbox.engine import Engine
 from emulator.sandbox.images import BuildFailed, Images, build_possible
 from emulator.sandbox.prune import disk_use, stale
 from emulator.sandbox.runtimes import Catalogue, Runtime
+from emulator.sandbox.versions import WORKERS, versions
 from emulator.settings import Settings
 from emulator.terminal import say
 
@@ -83,26 +85,46 @@ def prune(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def list_(settings: Settings, _options: argparse.Namespace) -> int:
-    """Print every language, and OTHERS, with the state of its image, and why it is not there."""
+def list_(settings: Settings, options: argparse.Namespace) -> int:
+    """Print every language, and OTHERS: version, size and state of its image, why it lacks one."""
     catalogue = Catalogue.load(RUNTIMES)
-    with closing(open_engine("build", 2)) as engine:
+    with closing(open_engine("build", WORKERS)) as engine:
         images = Images(engine.client, catalogue, settings.extra_ca)
-        for runtime in catalogue:
-            say(f"{runtime.name:<12} {_state(engine, images, runtime)}")
-        for name in OTHERS:
-            say(f"{name:<12} {_image_state(engine, images.image(name))}")
+        sizes = {
+            name: images.image(name).size(engine.client)
+            for name in (*(it.name for it in catalogue.available()), *OTHERS)
+        }
+        built = [it for it in catalogue.available() if sizes[it.name] is not None]
+        known = versions(engine.client, images, built, settings.data_dir / "versions.json")
+    entries = [_entry(it, sizes.get(it.name), known.get(it.name, "")) for it in catalogue]
+    entries += [Entry(name, "image", sizes[name]) for name in OTHERS]
+    if options.json:
+        say(json.dumps([asdict(entry) for entry in entries], indent=1, ensure_ascii=False))
+    else:
+        for entry in entries:
+            say(str(entry))
     return 0
 
 
-def _state(engine: Engine, images: Images, runtime: Runtime) -> str:
-    if not runtime.available:
-        return str(runtime.unavailable_reason)
-    told = _image_state(engine, images.image(runtime.name))
-    official = runtime.image.official
-    return f"{told}; its makers' image {official} is needed" if official else told
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the list; `kind` is `language` or `image`, and `image_bytes` None if not built."""
+
+    name: str
+    kind: str
+    image_bytes: int | None
+    version: str = ""
+    why_not: str = ""
+
+    def __str__(self) -> str:
+        if self.image_bytes is None:
+            return f"{self.name:<12} {'not built':<14} {self.why_not}".rstrip()
+        size = f"built {self.image_bytes / 1e6:>5.0f} MB"
+        return f"{self.name:<12} {size:<14} {self.version}".rstrip()
 
 
-def _image_state(engine: Engine, image: Target) -> str:
-    size = image.size(engine.client)
-    return "not built" if size is None else f"built, {size / 1e6:.0f} MB"
+def _entry(runtime: Runtime, size: int | None, version: str) -> Entry:
+    why_not = runtime.unavailable_reason or ""
+    if runtime.available and size is None and runtime.image.official:
+        why_not = f"needs its makers' image {runtime.image.official} from a registry"
+    return Entry(runtime.name, "language", size, version, why_not)

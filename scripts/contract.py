@@ -5,6 +5,7 @@ unless --languages names it. Exit status: 0 when the contract is kept and every 
 the first other one of the two commands otherwise.
 """
 
+import json
 import re
 import signal
 import subprocess
@@ -13,12 +14,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / ".build" / "contract"
 BIN = Path(sys.executable).parent
-NOT_BUILT = "not built"
-"""How `runtimes list` begins to tell the state of an image that is not there."""
+PATIENCE_SECONDS = 120
+"""What is built is ready at once; what is not may take a pull that fails to say why."""
 
 _END_SECONDS = 60
 
@@ -28,7 +30,7 @@ def main(arguments: list[str]) -> int:
         strict = ["--strict"] if "--strict" in arguments else []
         with emulator(Path(folder), strict) as (api, admin):
             report = ["--report", str(REPORT / "run")]
-            run = ["run", "--url", api, *report, *_languages(arguments), *arguments]
+            run = ["run", "--url", api, *report, *languages(arguments), *arguments]
             mutants = [
                 "mutants",
                 "--url",
@@ -48,18 +50,26 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _languages(arguments: list[str]) -> list[str]:
-    """The option that leaves out what is not built: images of all languages take long to build."""
+def languages(arguments: list[str]) -> list[str]:
+    """The options that leave out what can be built and is not: all images take long to build."""
     if "--quick" in arguments or any(it.startswith("--languages") for it in arguments):
         return []
-    command = [BIN / "unsandbox-emulator", "runtimes", "list"]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    states = dict(line.split(maxsplit=1) for line in listed.splitlines())
-    missing = [name for name, state in states.items() if state.startswith(NOT_BUILT)]
-    if not missing:
-        return []
-    print(f"not built, so not run: {', '.join(missing)}", flush=True)
-    return [f"--languages={','.join(name for name in states if name not in missing)}"]
+    command = [str(BIN / "unsandbox-emulator"), "runtimes", "list", "--json"]
+    listed = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    asked, missing = chosen(listed)
+    if missing:
+        print(f"not built, so not run: {', '.join(missing)}", flush=True)
+    return [f"--languages={','.join(asked)}", f"--patience={PATIENCE_SECONDS}"]
+
+
+def chosen(listed: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Of what `runtimes list` tells: the languages to ask for, and those that have to be built.
+
+    What cannot run here is asked for, too: the API has to say why not.
+    """
+    found = [it for it in listed if it["kind"] == "language"]
+    missing = [it["name"] for it in found if it["image_bytes"] is None and not it["why_not"]]
+    return [it["name"] for it in found if it["name"] not in missing], missing
 
 
 @contextmanager

@@ -140,3 +140,17 @@ def test_the_programs_of_a_language_are_run_in_both_modes(command: Command, tmp_
     (seen,) = json.loads(file.read_text())["languages"]
     assert seen["warm_ms"] > 0
     assert seen["cold_ms"] > 0
+
+
+def test_languages_are_listed_with_version_size_and_what_they_lack(command: Command) -> None:
+    listed = {
+        entry["name"]: entry
+        for entry in json.loads(command.run("runtimes", "list", "--json", *command.state).stdout)
+    }
+    assert listed["bash"]["version"].startswith("GNU bash, version 5")
+    assert listed["bash"]["image_bytes"] > 100_000_000
+    assert (listed["bash"]["kind"], listed["egress"]["kind"]) == ("language", "image")
+    assert sum(entry["kind"] == "language" for entry in listed.values()) == 42
+    again = command.run("runtimes", "list", *command.state).stdout.splitlines()
+    assert len(again) == len(listed)
+    assert next(line for line in again if line.startswith("bash ")).split()[1] == "built"

@@ -83,11 +83,10 @@ def _style(text: str) -> ET.Element:
 
 
 def _top(header: Header, matrix: Matrix, verdict: Verdict) -> Iterator[ET.Element]:
-    part = "" if header.whole else f", as far as was asked: {header.asked}"
     count = len(verdict.reasons)
     yield element(
         "header",
-        element("h1", f"The contract is {verdict.word}{part}"),
+        element("h1", f"The contract is {verdict.told(whole=header.whole, asked=header.asked)}"),
         element("p", f"{header.target} at {header.url}"),
         element("p", f"{count} things speak against it; they are below.") if count else None,
         element("p", _covered(header, matrix)),

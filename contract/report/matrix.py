@@ -164,6 +164,13 @@ class Verdict:
             return "kept as far as was run, which is not all"
         return "kept" if self.kept else "NOT kept"
 
+    def told(self, *, whole: bool, asked: str) -> str:
+        """The word, with what part of the suite was asked for."""
+        if whole:
+            return self.word
+        scope = " of what was asked for" if self.empty else ", as far as was asked"
+        return f"{self.word}{scope} ({asked})"
+
 
 class Matrix:
     """All events of a run.

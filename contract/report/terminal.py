@@ -44,8 +44,8 @@ def _lines(header: Header, matrix: Matrix, verdict: Verdict, report: Path | None
     if waiting:
         yield f"deviations not judged: {', '.join(it.id for it in waiting)}"
     yield from _leads_on(header, matrix, report)
-    part = "" if header.whole else f", as far as was asked ({header.asked})"
-    yield f"The contract is {verdict.word}{part}{_languages(matrix)} ({header.seconds:.1f} s)"
+    said = verdict.told(whole=header.whole, asked=header.asked)
+    yield f"The contract is {said}{_languages(matrix)} ({header.seconds:.1f} s)"
 
 
 def _named(what: str, names: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@
 
 const { spawnSync } = require("node:child_process");
 const { existsSync, statSync } = require("node:fs");
-const { isBuiltin, registerHooks } = require("node:module");
+const { createRequire, isBuiltin, registerHooks } = require("node:module");
 const path = require("node:path");
 const { fileURLToPath, pathToFileURL } = require("node:url");
 
@@ -18,9 +18,6 @@ const RELATIVE = /^\.{1,2}(\/|$)/;
 const COMPILED = { ".js": [".ts", ".tsx"], ".mjs": [".mts"], ".cjs": [".cts"] };
 const SUFFIXES = [".ts", ".tsx", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json"];
 const FORMATS = { commonjs: "cjs", module: "esm" };
-const REQUIRE =
-  'import { createRequire as __createRequire } from "node:module"; ' +
-  "const require = __createRequire(import.meta.url);";
 
 function compile(file, format) {
   const tsconfig = path.join(INPUT, "tsconfig.json");
@@ -33,7 +30,6 @@ function compile(file, format) {
     "--log-level=error",
     "--log-override:empty-import-meta=error",
     "--color=false",
-    ...(format === "module" ? [`--banner:js=${REQUIRE}`] : []),
     ...(existsSync(tsconfig) ? [`--tsconfig=${tsconfig}`] : []),
   ];
   return spawnSync("/usr/local/bin/esbuild", options, {
@@ -47,7 +43,10 @@ function loaded(file, formats) {
   let result;
   for (const format of formats) {
     result = compile(file, format);
-    if (result.status === 0) return { format, source: result.stdout, shortCircuit: true };
+    if (result.status === 0) {
+      if (format === "module") globalThis.require ??= createRequire(SOURCE);
+      return { format, source: result.stdout, shortCircuit: true };
+    }
   }
   if (result.error) throw result.error;
   process.stderr.write(result.stderr);

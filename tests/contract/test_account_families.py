@@ -219,7 +219,7 @@ def counted_by_address() -> Mutator:
 
 def test_limits_finds_who_counts_wrongly(strict: Server, tmp_path: Path) -> None:
     faults = (
-        *("same-request-id", "slots-unlimited", large_bodies_taken, bounds_of_queries_ignored),
+        *("same-request-id", "slots-for-all-keys", large_bodies_taken, bounds_of_queries_ignored),
         *(on_response(_no_retry_after, status(429)), on_response(_no_rate, status(400))),
         *(counted_by_address, "counted-once"),
     )
@@ -233,6 +233,11 @@ def test_limits_finds_who_counts_wrongly(strict: Server, tmp_path: Path) -> None
         "every answer has a name of its own",
         "a body over the limit is refused",
         "a time limit in the query has the same bounds",
-        "one slot runs one program",
         "slots are counted for each key",
     }
+
+
+def test_limits_finds_who_counts_no_slots(strict: Server, tmp_path: Path) -> None:
+    with faulty(strict.api, "slots-unlimited") as url:
+        cases = failed(url, "limits", tmp_path, "--only", "slot")
+    assert cases.keys() == {"one slot runs one program"}

@@ -13,8 +13,10 @@ from contract.api import Api
 from contract.campaign import opened
 from contract.families import test_shell, test_streams
 from contract.families.lifecycle import test_images, test_services, test_snapshots, test_states
+from contract.mutants.mutators import document, for_operations
+from contract.outcomes import NotRun
 from contract.target import resolve
-from tests.contract.runs import results
+from tests.contract.runs import faulty, results
 from tests.contract.standin import FAULTS, StandIn, running
 
 Check = Callable[[Api], None]
@@ -124,6 +126,16 @@ def test_a_server_that_keeps_the_contract_passes(
 ) -> None:
     found = results(standin.url, family, tmp_path)
     assert {result["outcome"] for result in found} == {"passed"}
+
+
+def test_a_container_of_which_no_name_is_told_is_no_evidence(standin: StandIn) -> None:
+    untold = document(lambda body: body.pop("container_name", None))
+    with (
+        faulty(standin.url, for_operations(untold, frozenset(["getSession"]))) as url,
+        opened(resolve(None, url)) as campaign,
+        pytest.raises(NotRun, match="container"),
+    ):
+        test_states.test_a_session_is_found_by_the_name_of_its_container(campaign.api)
 
 
 def test_what_a_shell_and_a_stream_show_is_no_answer_that_a_request_brings_again(api: Api) -> None:

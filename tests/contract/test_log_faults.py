@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from contract.mutants.mutators import document, for_operations
 from contract.mutants.table import MUTANTS
 from tests.contract.runs import faulty, results
 from tests.contract.standin import StandIn, running
@@ -37,13 +36,3 @@ def test_a_log_that_shows_too_little_is_found(standin: StandIn, name: str, tmp_p
     with faulty(standin.url, name) as url:
         found = results(url, "streams", tmp_path, "--operations", operation)
     assert {it["check"] for it in found if it["outcome"] == "failed"} == FOUND_BY[name]
-
-
-def test_what_a_session_does_not_tell_is_no_evidence(standin: StandIn, tmp_path: Path) -> None:
-    untold = document(lambda body: [body.pop(name, None) for name in ("container_name", "shell")])
-    names = ("createSession", "getSession")
-    with faulty(standin.url, for_operations(untold, frozenset(names))) as url:
-        only = ["--only", "name_of_its_container or shell_that_it_was_given"]
-        found = results(url, "lifecycle", tmp_path, *only)
-    assert len(found) > 1
-    assert {it["outcome"] for it in found} == {"not run"}

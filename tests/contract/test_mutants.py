@@ -29,7 +29,7 @@ from tests.server import Server
 
 FAMILIES = (
     *("operations", "workflows", "authentication", "tenancy", "sudo", "limits", "semantics"),
-    *("isolation", "lifecycle", "shell", "streams"),
+    *("languages", "isolation", "lifecycle", "shell", "streams"),
 )
 ECHO = '{"language":"bash","code":"echo $WORD","env":{"WORD":"given"}}'
 

@@ -36,7 +36,6 @@ FOUND_BY: Mapping[str, str] = {
     "result-cached": "test_the_same_request_is_carried_out_again",
     "looking-fails": "test_nothing_of_one_run_is_left_for_the_next",
     "looking-finds-nothing": "test_nothing_of_one_run_is_left_for_the_next",
-    "languages-unlisted": "test_a_listed_language_runs",
     "jobs-limited-to-oldest": "test_jobs_are_listed_in_every_form",
     "network-open": "test_zerotrust_reaches_nothing",
 }

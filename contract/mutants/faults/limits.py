@@ -8,6 +8,9 @@ from contract.mutants.traffic import Answer, Build, Call, Mutator, Proceed, repl
 
 _MIB = 1024 * 1024
 _RUNS = ("execute", "executeAsync", "run", "runAsync")
+_JOBS = ("getJob", "waitJob", "cancelJob")
+"""What is asked about jobs, which belong to the account that they were started as."""
+
 _PAID = (
     *("listSessions", "createSession", "listServices", "createService", "listSnapshots"),
     *("createSnapshot", "listImages", "publishImage"),
@@ -48,6 +51,25 @@ def _for_all_keys() -> Mutator:
         answer = await proceed(call)
         if answer.status == 429:
             met.append(answer)
+        return answer
+
+    return mutator
+
+
+def _slots_for_all_keys() -> Mutator:
+    """The account `slot` takes its slot by a job, until it cancels that or sees its end."""
+    taken = set[str]()
+
+    async def mutator(call: Call, proceed: Proceed) -> Answer:
+        name = call.operation.id if call.operation else ""
+        if taken and name == "execute" and call.role != "slot" and call.authentic:
+            return Answer.error(429, "concurrency_limit_reached", "CONCURRENCY_LIMIT")
+        answer = await proceed(call)
+        if call.role == "slot" and answer.succeeded:
+            if name == "executeAsync":
+                taken.add(answer.document["job_id"])
+            elif name in ("cancelJob", "waitJob"):
+                taken.difference_update(call.segments)
         return answer
 
     return mutator
@@ -103,7 +125,16 @@ LIMITS = (
         "slots-unlimited",
         "A key may run as many programs as it likes.",
         served_as_main("slot"),
-        *_RUNS,
+        *(*_RUNS, *_JOBS),
+    ),
+    Mutant(
+        "slots-for-all-keys",
+        "Once one key has its slot taken, all have.",
+        Kind.LIMITS,
+        "limits",
+        ("execute",),
+        _slots_for_all_keys,
+        sees_all=True,
     ),
     _limit("free-served", "The free tier gets what it lacks.", served_as_main("free"), *_PAID),
     _limit(

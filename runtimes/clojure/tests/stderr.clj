@@ -1,0 +1,4 @@
+(println "to stdout")
+(binding [*out* *err*]
+  (println "to stderr"))
+(System/exit 3)

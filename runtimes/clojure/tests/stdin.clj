@@ -1,0 +1,1 @@
+(println (count (slurp *in*)) "bytes")

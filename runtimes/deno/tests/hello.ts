@@ -1,0 +1,3 @@
+const greeting: string = "Hello, world!";
+
+console.log(greeting);

@@ -1,0 +1,3 @@
+println 'started'
+while (true) {
+}

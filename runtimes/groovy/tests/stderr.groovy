@@ -1,0 +1,3 @@
+println 'to stdout'
+System.err.println 'to stderr'
+System.exit 3

@@ -1,0 +1,6 @@
+fun main() {
+    println("started")
+    while (true) {
+        Thread.onSpinWait()
+    }
+}
