@@ -1,0 +1,5 @@
+import 'dart:io';
+
+void main() {
+  stdout.write(File('data.txt').readAsStringSync());
+}
