@@ -52,7 +52,7 @@ def program(
     return Program(
         account=account.public_key,
         runtime=runtime.for_code(code),
-        code=_utf8(_source(runtime, code), "code"),
+        code=_utf8(runtime.readable(code), "code"),
         env=environment(values.get("env", {})),
         network_mode=network_mode,
         ttl=int(values.get("ttl", DEFAULT_TTL)),
@@ -62,14 +62,6 @@ def program(
         return_wasm_artifact=values.get("return_wasm_artifact", False),
         fault=fault,
     )
-
-
-def _source(runtime: Runtime, code: str) -> str:
-    """Not all know a shebang; an empty line in its place leaves the others their numbers."""
-    knows_it = runtime.facts.shebang and not runtime.compile_command
-    if code.startswith("#!") and not knows_it:
-        return "\n" + code.partition("\n")[2]
-    return code
 
 
 def _check_features(network_mode: str, account: Account) -> None:

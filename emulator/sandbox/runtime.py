@@ -142,6 +142,13 @@ class Runtime:
         source = PurePosixPath(self.facts.source).with_stem(found[1]).name
         return replace(self, run=msgspec.structs.replace(self.facts, source=source))
 
+    def readable(self, code: str) -> str:
+        """Not all know a shebang; an empty line in its place leaves the others their numbers."""
+        knows_it = self.facts.shebang and not self.facts.compile
+        if code.startswith("#!") and not knows_it:
+            return "\n" + code.partition("\n")[2]
+        return code
+
     @property
     def source_path(self) -> str:
         return f"{CODE_DIRECTORY}/{self.facts.source}"

@@ -38,7 +38,7 @@ def program(runtime: Runtime, test: RuntimeTest) -> Program:
     return Program(
         account=_ACCOUNT,
         runtime=runtime.for_code(test.code),
-        code=test.code.encode(),
+        code=runtime.readable(test.code).encode(),
         env=test.env,
         network_mode=ZEROTRUST,
         ttl=test.ttl,
