@@ -1,11 +1,20 @@
 using System;
 using System.Linq;
+using System.Runtime.InteropServices;
 using FSharp.Compiler.SourceCodeServices;
 using Microsoft.FSharp.Control;
 
 /// <summary>The F# compiler with its usual arguments; it tells errors as fsc does, and without any its version.</summary>
 static class CompileFSharp {
-    static int Main(string[] arguments) {
+    /// <summary>Ends at once: Mono may wait for an idle thread of the compiler for a minute.</summary>
+    [DllImport("libc", EntryPoint = "_exit")]
+    static extern void End(int exitCode);
+
+    static void Main(string[] arguments) {
+        End(Run(arguments));
+    }
+
+    static int Run(string[] arguments) {
         if (arguments.Length == 0) {
             Console.WriteLine($"F# {typeof(FSharpAsync).Assembly.GetName().Version.ToString(2)}");
             return 0;
