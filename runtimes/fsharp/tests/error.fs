@@ -1,0 +1,2 @@
+printfn "never printed"
+let x =

@@ -1,0 +1,4 @@
+let rec forever () = forever ()
+
+printfn "started"
+forever ()

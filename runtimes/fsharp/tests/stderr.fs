@@ -1,0 +1,5 @@
+[<EntryPoint>]
+let main _ =
+    printfn "to stdout"
+    eprintfn "to stderr"
+    3

@@ -1,0 +1,1 @@
+printfn "Grüße, 世界 🌍"
