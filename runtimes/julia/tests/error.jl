@@ -1,0 +1,2 @@
+println("never printed")
+if (

@@ -1,0 +1,4 @@
+println("started")
+flush(stdout)
+while true
+end

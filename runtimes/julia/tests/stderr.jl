@@ -1,0 +1,3 @@
+println("to stdout")
+println(stderr, "to stderr")
+exit(3)

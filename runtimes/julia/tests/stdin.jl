@@ -1,0 +1,1 @@
+println(length(read(stdin)), " bytes")

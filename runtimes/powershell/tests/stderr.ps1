@@ -1,0 +1,3 @@
+Write-Output 'to stdout'
+[Console]::Error.WriteLine('to stderr')
+exit 3

@@ -1,0 +1,3 @@
+$bytes = [IO.MemoryStream]::new()
+[Console]::OpenStandardInput().CopyTo($bytes)
+Write-Output "$($bytes.Length) bytes"

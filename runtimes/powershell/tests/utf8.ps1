@@ -1,0 +1,1 @@
+Write-Output 'Grüße, 世界 🌍'

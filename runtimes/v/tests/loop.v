@@ -1,0 +1,6 @@
+fn main() {
+	println('started')
+	flush_stdout()
+	for {
+	}
+}

@@ -1,0 +1,5 @@
+fn main() {
+	println('to stdout')
+	eprintln('to stderr')
+	exit(3)
+}

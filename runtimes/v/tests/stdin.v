@@ -1,0 +1,6 @@
+import os
+
+fn main() {
+	input := os.get_raw_lines_joined()
+	println('${input.len} bytes')
+}
