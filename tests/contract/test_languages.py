@@ -3,11 +3,9 @@
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
@@ -16,16 +14,13 @@ from contract.cli import main
 from contract.languages import CHEAP, LANGUAGES
 from contract.mutants.faults import languages as faults
 from contract.mutants.mutators import refusing
-from contract.mutants.serving import Stage
-from contract.mutants.table import MUTANTS
 from contract.mutants.traffic import Answer, Build, Call, Mutator, Proceed
-from contract.mutants.trial import Trial, warmed
 from contract.preflight import COULD_NOT_RUN, KEPT
 from contract.profiles import PROFILES, effort
 from contract.report.matrix import LANGUAGE_RUNS
 from contract.spec import SPEC, loaded
-from contract.target import Target, resolve
 from scripts import contract as make_contract
+from tests.contract.conftest import Seen
 from tests.contract.runs import faulty, results
 from tests.server import Server
 
@@ -55,35 +50,13 @@ REASON = "language: c cannot run here: nobody installed it"
 WAITS = "The image of c is being built"
 
 
-@pytest.fixture(scope="module")
-def context() -> ForkServerContext:
-    return warmed()
-
-
-@pytest.fixture(scope="module")
-def target(server: Server) -> Target:
-    return resolve(None, server.api)
-
-
-@pytest.fixture(scope="module")
-def stage(target: Target) -> Iterator[Stage]:
-    with Stage.opened(target, loaded(SPEC)) as made:
-        yield made
-
-
 def test_each_fault_of_the_family_has_its_check() -> None:
     assert set(FOUND_BY) == {mutant.name for mutant in faults.LANGUAGES}
 
 
-@pytest.mark.parametrize("name", FOUND_BY)
-def test_a_fault_is_found_by_the_check_that_is_for_it(
-    stage: Stage, target: Target, context: ForkServerContext, name: str, tmp_path: Path
-) -> None:
-    mutant = MUTANTS[name]
-    trial = Trial(mutant.family, FOUND_BY[name], mutant.operations)
-    with stage.serving(mutant.mutator()) as url:
-        seen = trial.run(context, replace(target, url=url), None, 1, tmp_path, Event())
-    assert seen.failures, seen.said
+@pytest.mark.parametrize(("name", "check"), FOUND_BY.items(), ids=FOUND_BY)
+def test_a_fault_is_found_by_the_check_that_is_for_it(seen_by: Seen, name: str, check: str) -> None:
+    seen_by(name, check)
 
 
 def test_the_same_checks_find_nothing_where_nothing_is_wrong(

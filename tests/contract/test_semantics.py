@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -15,11 +15,10 @@ import pytest
 from contract.listener import listening, own_addresses
 from contract.mutants.serving import Stage
 from contract.mutants.table import MUTANTS
-from contract.mutants.trial import Trial, warmed
+from contract.mutants.trial import Trial
 from contract.programs import FILE
-from contract.spec import SPEC, loaded
-from contract.target import Target, resolve
-from tests.server import Server
+from contract.target import Target
+from tests.contract.conftest import Seen
 
 FOUND_BY: Mapping[str, str] = {
     "output-cut": "test_large_output_is_whole_or_said_to_be_cut",
@@ -42,31 +41,9 @@ FOUND_BY: Mapping[str, str] = {
 """By the name of a mutant, the check that has to find it, alone."""
 
 
-@pytest.fixture(scope="module")
-def context() -> ForkServerContext:
-    return warmed()
-
-
-@pytest.fixture(scope="module")
-def target(server: Server) -> Target:
-    return resolve(None, server.api)
-
-
-@pytest.fixture(scope="module")
-def stage(target: Target) -> Iterator[Stage]:
-    with Stage.opened(target, loaded(SPEC)) as made:
-        yield made
-
-
-@pytest.mark.parametrize("name", FOUND_BY)
-def test_a_fault_is_found_by_the_check_that_is_for_it(
-    stage: Stage, target: Target, context: ForkServerContext, name: str, tmp_path: Path
-) -> None:
-    mutant = MUTANTS[name]
-    trial = Trial(mutant.family, FOUND_BY[name], mutant.operations)
-    with stage.serving(mutant.mutator()) as url:
-        seen = trial.run(context, replace(target, url=url), None, 1, tmp_path, Event())
-    assert seen.failures, seen.said
+@pytest.mark.parametrize(("name", "check"), FOUND_BY.items(), ids=FOUND_BY)
+def test_a_fault_is_found_by_the_check_that_is_for_it(seen_by: Seen, name: str, check: str) -> None:
+    seen_by(name, check)
 
 
 @pytest.mark.parametrize("family", ["semantics", "isolation"])
