@@ -18,7 +18,7 @@ from emulator.sandbox.origin import Origin
 from emulator.sandbox.pool import Pool, Sandbox, StartFailed
 from emulator.sandbox.program import NEVER_STARTED, Outcome, Program
 from emulator.sandbox.runtimes import Runtime
-from emulator.sandbox.steps import Run
+from emulator.sandbox.steps import GRACE_SECONDS, Run
 from emulator.stop import Stop, Stopped
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,9 @@ class Executor:
                 async with stop.heeded(self._clock, seconds):
                     if program.fault is not None:
                         await self._clock.sleep(program.fault.slow_start)
-                    promise = self._budget.promise(limits.memory_bytes, origin.account)
+                    promise = self._budget.promise(
+                        limits.memory_bytes, origin.account, program.ttl + GRACE_SECONDS
+                    )
                     await stack.enter_async_context(promise)
                     sandbox = await stack.enter_async_context(
                         self._pool.lease(program.runtime, program.network_mode)

@@ -1,5 +1,6 @@
 """Which images and volumes the runtimes need, and building those that are missing."""
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -240,7 +241,7 @@ class _Work:
 
     def run(self, step: Step) -> None:
         """Build one step; what it is built from is there."""
-        log_file = self.logs / f"{step.name.replace(' ', '-')}.log"
+        log_file = self.logs / f"{re.sub('[^a-z0-9.-]+', '-', step.name)}.log"
         with BuildLog(log_file, self._is_cancelled) as log:
             log.check()
             try:

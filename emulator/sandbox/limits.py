@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
+from math import inf
+from operator import itemgetter
 
 MIB = 1024 * 1024
 MEMORY_PER_VCPU = 2048 * MIB
@@ -80,65 +83,97 @@ def machine_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Request:
+    """What somebody waits for, or holds; `seconds` is the longest that it will be held."""
+
+    party: str
+    amount: int
+    seconds: float
+    turn: asyncio.Future[None]
+
+
 class Budget:
     """Hands out `total` bytes: parties that wait are served in turn, each in its own order.
 
-    Whose turn it is waits for as much as it asked for, and nobody overtakes it: what is large is
-    not starved by what is small.
+    Whose turn it is waits for as much as it asked for. Others may overtake it only where that
+    does not keep it waiting: because they have ended by the time that enough can be free for it,
+    or need no more than is left over then. So what is large is not starved by what is small, and
+    what is small does not stand behind it for nothing.
     """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self._free = total
-        self._waiting: OrderedDict[str, deque[tuple[int, asyncio.Future[None]]]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[_Request]] = OrderedDict()
         """What each party waits for; the first party is the next to be served."""
+        self._held: dict[_Request, float] = {}
+        """When each that was served has ended at the latest, in the loop's time."""
 
     @asynccontextmanager
-    async def promise(self, amount: int, party: str) -> AsyncIterator[None]:
-        """Hold `amount` bytes (at most the total) for the block, waiting until they are free."""
-        amount = min(amount, self.total)
-        await self._take(amount, party)
-        try:
-            yield
-        finally:
-            self._free += amount
-            self._serve()
+    async def promise(self, amount: int, party: str, seconds: float = inf) -> AsyncIterator[None]:
+        """Hold `amount` bytes (at most the total) for the block, waiting until they are free.
 
-    async def _take(self, amount: int, party: str) -> None:
+        `seconds` is how long the block takes at the most.
+        """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (amount, turn)
-        self._waiting.setdefault(party, deque()).append(entry)
+        request = _Request(party, min(amount, self.total), seconds, turn)
+        self._waiting.setdefault(party, deque()).append(request)
         self._serve()
         try:
             await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._free += amount
-            else:
-                self._forget(party, entry)
+            yield
+        finally:
+            self._end(request)
             self._serve()
-            raise
 
-    def _forget(self, party: str, entry: tuple[int, asyncio.Future[None]]) -> None:
-        queue = self._waiting.get(party, deque())
-        if entry in queue:
-            queue.remove(entry)
+    def _end(self, request: _Request) -> None:
+        """Served or not, it is no longer wanted."""
+        if request in self._held:
+            del self._held[request]
+            self._free += request.amount
+        else:
+            self._leave_the_line(request)
+
+    def _leave_the_line(self, request: _Request) -> None:
+        queue = self._waiting[request.party]
+        queue.remove(request)
         if not queue:
-            self._waiting.pop(party, None)
+            del self._waiting[request.party]
 
     def _serve(self) -> None:
         while self._waiting:
-            party, queue = next(iter(self._waiting.items()))
-            amount, turn = queue[0]
-            if turn.cancelled():
-                self._forget(party, queue[0])
-                continue
-            if amount > self._free:
+            first = next(iter(self._waiting.values()))[0]
+            if first.amount > self._free:
+                self._serve_others(first)
                 return
-            queue.popleft()
-            self._free -= amount
-            turn.set_result(None)
-            if queue:
-                self._waiting.move_to_end(party)
-            else:
-                del self._waiting[party]
+            self._grant(first)
+            if first.party in self._waiting:
+                self._waiting.move_to_end(first.party)
+
+    def _grant(self, request: _Request) -> None:
+        self._leave_the_line(request)
+        self._free -= request.amount
+        self._held[request] = asyncio.get_running_loop().time() + request.seconds
+        if not request.turn.done():  # else who waited gives up just now, and ends it
+            request.turn.set_result(None)
+
+    def _serve_others(self, first: _Request) -> None:
+        """Those that do not keep `first` waiting, the parties in turn."""
+        now = asyncio.get_running_loop().time()
+        turn_of_first, left_over = self._outlook(first)
+        rounds = zip_longest(*self._waiting.values())
+        for request in [one for round_ in rounds for one in round_ if one not in (None, first)]:
+            ends_before = now + request.seconds < turn_of_first
+            if request.amount <= self._free and (ends_before or request.amount <= left_over):
+                left_over -= 0 if ends_before else request.amount
+                self._grant(request)
+
+    def _outlook(self, first: _Request) -> tuple[float, int]:
+        """When enough is free for `first` at the latest, and how much is left over then."""
+        free = self._free
+        for request, ends in sorted(self._held.items(), key=itemgetter(1)):
+            free += request.amount
+            if free >= first.amount:
+                return ends, free - first.amount
+        return inf, 0

@@ -1,7 +1,8 @@
-"""The memory of the machine is promised in turn, and nobody overtakes."""
+"""The memory of the machine is promised in turn, and nobody overtakes to another's cost."""
 
 import asyncio
 from collections.abc import Iterable
+from math import inf
 
 from emulator.sandbox.limits import Budget
 
@@ -15,9 +16,9 @@ class Crowd:
         self._running: list[asyncio.Event] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    def add(self, party: str, amounts: Iterable[int]) -> None:
+    def add(self, party: str, amounts: Iterable[int], seconds: float = inf) -> None:
         for amount in amounts:
-            self._tasks.append(asyncio.create_task(self._run(party, amount)))
+            self._tasks.append(asyncio.create_task(self._run(party, amount, seconds)))
 
     async def end_one(self) -> None:
         """The one that runs longest ends; who can start then does."""
@@ -33,8 +34,8 @@ class Crowd:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, party: str, amount: int) -> None:
-        async with self.budget.promise(amount, party):
+    async def _run(self, party: str, amount: int, seconds: float) -> None:
+        async with self.budget.promise(amount, party, seconds):
             self.order.append(party)
             end = asyncio.Event()
             self._running.append(end)
@@ -83,6 +84,61 @@ def test_a_large_request_is_not_starved_by_small_ones() -> None:
             await crowd.end_one()
         assert "large" in crowd.order
         assert crowd.order.index("large") <= 5
+        await crowd.disperse()
+
+    asyncio.run(work())
+
+
+def test_what_is_short_does_not_wait_behind_what_is_large() -> None:
+    """The large one has its turn when the long one ends, and the short ones have ended by then."""
+
+    async def work() -> None:
+        crowd = Crowd(8)
+        crowd.add("long", [1], seconds=300)
+        await crowd.settle()
+        crowd.add("large", [8], seconds=60)
+        await crowd.settle()
+        crowd.add("large", [1], seconds=60)
+        crowd.add("short", [2, 2, 2], seconds=60)
+        await crowd.settle()
+        assert crowd.order == ["long", "large", "short", "short", "short"]
+        for _ in range(5):
+            await crowd.end_one()
+        assert crowd.order[5:] == ["large"]
+        await crowd.disperse()
+
+    asyncio.run(work())
+
+
+def test_what_is_long_does_not_overtake_what_it_would_keep_waiting() -> None:
+    async def work() -> None:
+        crowd = Crowd(8)
+        crowd.add("long", [2], seconds=300)
+        await crowd.settle()
+        crowd.add("large", [7], seconds=60)
+        await crowd.settle()
+        crowd.add("longer", [1, 1], seconds=600)
+        await crowd.settle()
+        assert crowd.order == ["long", "longer"]  # one is left over beside the large one
+        await crowd.end_one()
+        assert crowd.order == ["long", "longer", "large"]
+        await crowd.disperse()
+
+    asyncio.run(work())
+
+
+def test_those_that_overtake_are_served_in_turn_too() -> None:
+    async def work() -> None:
+        crowd = Crowd(4)
+        crowd.add("before", [2], seconds=60)
+        crowd.add("long", [2], seconds=300)
+        await crowd.settle()
+        crowd.add("large", [4], seconds=60)
+        crowd.add("a", [1] * 9, seconds=60)
+        crowd.add("b", [1] * 9, seconds=60)
+        await crowd.settle()
+        await crowd.end_one()
+        assert crowd.order == ["before", "long", "a", "b"]
         await crowd.disperse()
 
     asyncio.run(work())
