@@ -48,7 +48,9 @@ def _detected(emulator: Emulator, call: Call) -> tuple[Program, Json]:
 
 def _program(emulator: Emulator, call: Call, runtime: Runtime, code: str, fields: Json) -> Program:
     check_wasm(emulator.catalogue, runtime, fields)
-    return program(runtime, code, fields, call.account, call.exchange.engine_fault)
+    work = program(runtime, code, fields, call.account, call.exchange.engine_fault)
+    emulator.executor.check(runtime)
+    return work
 
 
 async def _run(emulator: Emulator, call: Call, work: Program, extra: Json) -> Reply:

@@ -74,14 +74,18 @@ class Builder:
         Raises:
             BuildFailed: it cannot be built, or could not a moment ago.
         """
-        failure = self._failures.get(name)
-        if failure is not None and self._clock.monotonic() - failure.at < RETRY_SECONDS:
-            raise failure.error
+        self.check(name)
         task = self._tasks.get(name)
         if task is None:
             task = self._tasks[name] = asyncio.create_task(self._build(name))
             task.add_done_callback(lambda done: self._ended(name, done))
         await asyncio.shield(task)
+
+    def check(self, name: str) -> None:
+        """Raise the BuildFailed of a moment ago, if there was one."""
+        failure = self._failures.get(name)
+        if failure is not None and self._clock.monotonic() - failure.at < RETRY_SECONDS:
+            raise failure.error
 
     def forget(self, name: str) -> None:
         """What was there may have been removed: look again when it is needed next."""

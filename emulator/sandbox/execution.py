@@ -48,6 +48,13 @@ class Executor:
         self._clock = clock
         self._queue_seconds = queue_seconds
 
+    def check(self, runtime: Runtime) -> None:
+        """Raise RuntimeUnavailable where the image could not be built a moment ago."""
+        try:
+            self._builder.check(runtime.name)
+        except BuildFailed as error:
+            raise _unavailable(runtime.name, error) from error
+
     async def run(
         self,
         program: Program,
@@ -118,10 +125,7 @@ class Executor:
                 "try again later, or send the program as a job"
             ) from None
         except BuildFailed as error:
-            raise RuntimeUnavailable(
-                f"language: {name} cannot run here: {error.reason}. "
-                f"To try it and see more: unsandbox-emulator runtimes build {name}"
-            ) from error
+            raise _unavailable(name, error) from error
 
     @asynccontextmanager
     async def _admitted(
@@ -153,3 +157,10 @@ class Executor:
             if sandbox.relay is not None:
                 stack.enter_context(sandbox.relay.serving(origin))
             yield sandbox
+
+
+def _unavailable(name: str, error: BuildFailed) -> RuntimeUnavailable:
+    return RuntimeUnavailable(
+        f"language: {name} cannot run here: {error.reason}. "
+        f"To try it and see more: unsandbox-emulator runtimes build {name}"
+    )

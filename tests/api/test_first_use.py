@@ -155,9 +155,16 @@ def test_an_image_that_cannot_be_built_is_a_503_with_reason_and_command(unbuilt:
         assert (response.status_code, response.json()["code"]) == (503, "RUNTIME_UNAVAILABLE")
         assert "returned a non-zero code: 7" in response.json()["details"]
         assert "unsandbox-emulator runtimes build awk" in response.json()["details"]
+    refused = client.post("/execute/async", {"language": "awk", "code": "echo"})
+    assert (refused.status_code, refused.json()["code"]) == (503, "RUNTIME_UNAVAILABLE")
+
+
+def test_a_job_whose_image_cannot_be_built_fails_with_the_reason(unbuilt: Unbuilt) -> None:
+    client, _ = unbuilt("RUN exit 7")
     job_id = begun(client)
     until(lambda: job(client, job_id)["status"] == "failed")
     assert "returned a non-zero code: 7" in job(client, job_id)["error"]
+    assert "unsandbox-emulator runtimes build awk" in job(client, job_id)["error"]
 
 
 def test_an_official_image_that_no_registry_gives_is_named(unbuilt: Unbuilt) -> None:

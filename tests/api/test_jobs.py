@@ -118,18 +118,17 @@ def test_a_program_that_fails_is_a_completed_job_and_one_over_its_ttl_a_timeout(
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
+    "body",
     [
-        ({"language": "klingon", "code": "x"}, 400),
-        ({"language": "bash"}, 400),
-        ({"language": "bash", "code": "x", "ttl": 0}, 400),
-        ({"language": "julia", "code": "x"}, 503),
+        {"language": "klingon", "code": "x"},
+        {"language": "bash"},
+        {"language": "bash", "code": "x", "ttl": 0},
     ],
 )
 def test_what_cannot_be_run_is_refused_before_it_is_accepted(
-    client: Client, body: dict[str, object], status: int
+    client: Client, body: dict[str, object]
 ) -> None:
-    assert client.post("/execute/async", body).status_code == status
+    assert client.post("/execute/async", body).status_code == 400
 
 
 def test_waiting_for_a_job_that_has_ended_answers_at_once(client: Client) -> None:
