@@ -16,10 +16,11 @@ import uvloop
 from emulator.emulator import Emulator
 from emulator.life import chosen_runtimes, open_engine, opened
 from emulator.paths import RUNTIMES
-from emulator.runtimes import build_what_can_be
-from emulator.sandbox.images import BuildFailed, Images
+from emulator.runtimes import build_what_can_be, lacking
+from emulator.sandbox.images import Images
 from emulator.sandbox.runtimes import Catalogue, Runtime
-from emulator.sandbox.trial import Result, median_ms, tried, version
+from emulator.sandbox.trial import Result, median_ms, tried
+from emulator.sandbox.versions import FILE, WORKERS, versions
 from emulator.settings import ISOLATION, SettingError, Settings
 from emulator.terminal import say
 
@@ -63,46 +64,34 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     asked = catalogue.available() if options.all else chosen_runtimes(catalogue, options.names)
     if options.json is not None and not os.access(Path(options.json).absolute().parent, os.W_OK):
         raise SettingError(f"--json: {options.json} cannot be written")
-    lacking = _built(settings, catalogue, asked)
-    there = [runtime for runtime in asked if runtime.name not in lacking]
+    with closing(open_engine("build", WORKERS)) as engine:
+        images = Images(engine.client, catalogue, settings.extra_ca)
+        missing = lacking(images, build_what_can_be(engine, images, settings, asked), asked)
+        there = [runtime for runtime in asked if runtime.name not in missing]
+        known = versions(engine.client, images, there, settings.data_dir / FILE)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        trials = runner.run(_trials(settings, there))
+        trials = runner.run(_trials(settings, there, known))
     if options.json is not None:
         rows = [msgspec.to_builtins(trial) for trial in trials]
-        text = json.dumps({"languages": rows, "not_run": lacking}, indent=1, ensure_ascii=False)
+        text = json.dumps({"languages": rows, "not_run": missing}, indent=1, ensure_ascii=False)
         Path(options.json).write_text(text + "\n", encoding="utf-8")
     failed = [trial.language for trial in trials if trial.faults]
-    for name, reason in lacking.items():
+    for name, reason in missing.items():
         say(f"{name:<12} not run: {reason}")
-    ends = {"passed": len(trials) - len(failed), "failed": len(failed), "not run": len(lacking)}
+    ends = {"passed": len(trials) - len(failed), "failed": len(failed), "not run": len(missing)}
     say(", ".join(f"{number} {end}" for end, number in ends.items()))
     return 1 if failed else 0
 
 
-def _built(settings: Settings, catalogue: Catalogue, asked: Sequence[Runtime]) -> dict[str, str]:
-    """Why some of them cannot be run, by name."""
-    with closing(open_engine("build", 2)) as engine:
-        images = Images(engine.client, catalogue, settings.extra_ca)
-        failures = build_what_can_be(engine, images, settings, asked)
-        return dict(_reasons(images, failures, asked))
-
-
-def _reasons(
-    images: Images, failures: Mapping[str, BuildFailed], asked: Sequence[Runtime]
-) -> Iterator[tuple[str, str]]:
-    for runtime in asked:
-        failure = failures.get(images.image(runtime.name).reference)
-        if failure is not None:
-            yield runtime.name, failure.reason
-
-
-async def _trials(settings: Settings, runtimes: Sequence[Runtime]) -> list[Trial]:
+async def _trials(
+    settings: Settings, runtimes: Sequence[Runtime], known: Mapping[str, str]
+) -> list[Trial]:
     """One after the other, so that their times mean something."""
     made: list[Trial] = []
     async with _emulators(settings) as emulators:
         say(_HEAD)
         for runtime in runtimes:
-            trial = await _trial(emulators, runtime)
+            trial = await _trial(emulators, runtime, known[runtime.name])
             say(str(trial))
             made.append(trial)
     return made
@@ -128,7 +117,7 @@ async def _emulators(settings: Settings) -> AsyncIterator[dict[str, Emulator]]:
         yield emulators
 
 
-async def _trial(emulators: Mapping[str, Emulator], runtime: Runtime) -> Trial:
+async def _trial(emulators: Mapping[str, Emulator], runtime: Runtime, version: str) -> Trial:
     hello = next(test for test in runtime.tests if test.name == HELLO)
     results: list[tuple[str, Result]] = []
     times = []
@@ -140,7 +129,7 @@ async def _trial(emulators: Mapping[str, Emulator], runtime: Runtime) -> Trial:
     warm, cold = times
     return Trial(
         language=runtime.name,
-        version=await version(first.executor, runtime),
+        version=version,
         image_bytes=first.images.image(runtime.name).size(first.engine.client) or 0,
         programs=len(results),
         passed=sum(not result.faults for _, result in results),

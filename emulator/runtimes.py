@@ -14,9 +14,12 @@ from emulator.sandbox.engine import Engine
 from emulator.sandbox.images import BuildFailed, Images, build_possible
 from emulator.sandbox.prune import disk_use, stale
 from emulator.sandbox.runtimes import Catalogue, Runtime
-from emulator.sandbox.versions import WORKERS, versions
+from emulator.sandbox.versions import FILE, WORKERS, versions
 from emulator.settings import Settings
 from emulator.terminal import say
+
+SHOWN_CHARACTERS = 60
+"""Of a version, in a line for people."""
 
 OTHERS = (proxy.NAME, shells.IMAGE)
 """Images of no language: the proxy's, built with every language, and that of sessions."""
@@ -32,12 +35,12 @@ def build(settings: Settings, options: argparse.Namespace) -> int:
     with closing(open_engine("build", 2)) as engine:
         images = Images(engine.client, catalogue, settings.extra_ca)
         failures = build_what_can_be(engine, images, settings, runtimes, others)
-        lacking = [one.name for one in runtimes if not images.image(one.name).exists(engine.client)]
+        missing = lacking(images, failures, runtimes)
     for failure in {str(failure): None for failure in failures.values()}:
         say(failure)
-    if lacking:
-        there = len(runtimes) - len(lacking)
-        say(f"{there} of {len(runtimes)} languages are there; not: {', '.join(lacking)}")
+    if missing:
+        there = len(runtimes) - len(missing)
+        say(f"{there} of {len(runtimes)} languages are there; not: {', '.join(missing)}")
     return 1 if failures else 0
 
 
@@ -69,6 +72,14 @@ def build_what_can_be(
     return build_possible(engine.client, steps, logs, lambda event: say(str(event)))
 
 
+def lacking(
+    images: Images, failures: Mapping[str, BuildFailed], runtimes: Iterable[Runtime]
+) -> dict[str, str]:
+    """Why some languages cannot be run after a build, by name."""
+    found = {it.name: failures.get(images.image(it.name).reference) for it in runtimes}
+    return {name: failure.reason for name, failure in found.items() if failure is not None}
+
+
 def prune(settings: Settings, options: argparse.Namespace) -> int:
     """Remove images and volumes of other versions, and say what went and how much space it took."""
     catalogue = Catalogue.load(RUNTIMES)
@@ -95,7 +106,7 @@ def list_(settings: Settings, options: argparse.Namespace) -> int:
             for name in (*(it.name for it in catalogue.available()), *OTHERS)
         }
         built = [it for it in catalogue.available() if sizes[it.name] is not None]
-        known = versions(engine.client, images, built, settings.data_dir / "versions.json")
+        known = versions(engine.client, images, built, settings.data_dir / FILE)
     entries = [_entry(it, sizes.get(it.name), known.get(it.name, "")) for it in catalogue]
     entries += [Entry(name, "image", sizes[name]) for name in OTHERS]
     if options.json:
@@ -120,7 +131,7 @@ class Entry:
         if self.image_bytes is None:
             return f"{self.name:<12} {'not built':<14} {self.why_not}".rstrip()
         size = f"built {self.image_bytes / 1e6:>5.0f} MB"
-        return f"{self.name:<12} {size:<14} {self.version}".rstrip()
+        return f"{self.name:<12} {size:<14} {self.version[:SHOWN_CHARACTERS]}".rstrip()
 
 
 def _entry(runtime: Runtime, size: int | None, version: str) -> Entry:

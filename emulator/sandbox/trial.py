@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
-
-import msgspec
 
 from emulator.errors import ApiError
 from emulator.sandbox.execution import Executor
@@ -59,17 +57,6 @@ async def tried(executor: Executor, runtime: Runtime, test: RuntimeTest) -> Resu
     except ApiError as error:
         return Result(test.name, time.monotonic() - began, (f"it did not run: {error.details}",))
     return Result(test.name, time.monotonic() - began, tuple(faults(test, outcome)))
-
-
-async def version(executor: Executor, runtime: Runtime) -> str:
-    """What the language says of itself: a line, empty when it says nothing."""
-    facts = msgspec.structs.replace(runtime.facts, compile=(), command=runtime.facts.version)
-    asking = replace(program(runtime, runtime.tests[0]), runtime=replace(runtime, run=facts))
-    outcome = await executor.run(
-        asking, origin=Origin(_ACCOUNT, _ACCOUNT), stop=Stop(), started=lambda: None
-    )
-    lines = (outcome.stdout.text() + "\n" + outcome.stderr.text()).split("\n")
-    return next((line.strip() for line in lines if line.strip()), "")
 
 
 def faults(test: RuntimeTest, outcome: Outcome) -> Iterator[str]:

@@ -17,7 +17,9 @@ from emulator.sandbox.runtime import Runtime
 logger = logging.getLogger(__name__)
 
 WORKERS = 4
-SHOWN_CHARACTERS = 60
+FILE = "versions.json"
+"""In the data directory: what was answered before."""
+
 _USER = "2000:2000"
 
 
@@ -61,7 +63,7 @@ def _asked(client: docker.DockerClient, runtime: Runtime, reference: str) -> str
         logger.warning("%s does not tell its version: %s", runtime.name, error)
         return ""
     lines = (line.strip() for line in printed.decode("utf-8", "replace").splitlines())
-    return next(filter(None, lines), "")[:SHOWN_CHARACTERS]
+    return next(filter(None, lines), "")
 
 
 def _read(file: Path) -> dict[str, str]:

@@ -37,7 +37,10 @@ def _row(bench: Bench, connection: Connection, runtime: Runtime) -> Row:
         for _ in range(bench.effort.repeats + 1)
     ]
     sample = Sample("execute", "ms", times[1:])
-    bar = None if test.bar_seconds is None else test.bar_seconds * 1000
-    own = None if bar is None else Bar(limit=bar, aim=bar * AIM)
+    bar = None if test.bar_seconds is None else _bar(test.bar_seconds * 1000)
     figure = f"POST /execute, {runtime.name} hello, compiled anew"
-    return Row(row_name(runtime), figure, sample.p50, "ms", (sample,), own)
+    return Row(row_name(runtime), figure, sample.p50, "ms", (sample,), bar)
+
+
+def _bar(milliseconds: float) -> Bar:
+    return Bar(limit=milliseconds, aim=milliseconds * AIM)
