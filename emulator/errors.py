@@ -17,7 +17,8 @@ ApiError
 │   └── JobNotFound           404 JOB_NOT_FOUND
 ├── MethodNotAllowed          405 METHOD_NOT_ALLOWED
 ├── Conflict                  409 CONFLICT
-│   └── JobEnded              409 JOB_ENDED
+│   ├── JobEnded              409 JOB_ENDED
+│   └── Locked                409 LOCKED
 ├── PayloadTooLarge           413 PAYLOAD_TOO_LARGE
 ├── UnsupportedMediaType      415 UNSUPPORTED_MEDIA_TYPE
 ├── MisdirectedRequest        421 MISDIRECTED_REQUEST
@@ -166,6 +167,11 @@ class Conflict(ApiError):
 class JobEnded(Conflict):
     code = "JOB_ENDED"
     error = "Job has already ended"
+
+
+class Locked(Conflict):
+    code = "LOCKED"
+    error = "Locked"
 
 
 class PayloadTooLarge(ApiError):

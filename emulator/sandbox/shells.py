@@ -40,9 +40,15 @@ class Shell(Table, frozen=True):
 
 
 class Shells(Table, frozen=True):
-    """All of them, their groups, and what their image is built with."""
+    """All of them, their groups, and what their image is built with.
+
+    `usual` is the one that a session has unless another is asked for; `runs_lines` runs a command
+    line beside it.
+    """
 
     image: ImageFacts
+    usual: Name
+    runs_lines: Command
     categories: Mapping[str, tuple[str, ...]]
     shells: Mapping[Name, Shell]
 
@@ -53,6 +59,8 @@ class Shells(Table, frozen=True):
         for name, times in Counter(found._calls()).items():
             if times > 1:
                 raise CatalogueError(f"{file}: shells: {name!r} is {times} shells")
+        if found.find(found.usual) is None:
+            raise CatalogueError(f"{file}: usual: {found.usual!r} is no shell")
         for group, names in found.categories.items():
             for name in names:
                 if found.find(name) is None:
@@ -65,6 +73,13 @@ class Shells(Table, frozen=True):
     def names(self) -> list[str]:
         """Every name and alias, in alphabetical order."""
         return sorted(self._calls())
+
+    def named(self, name: str) -> Shell:
+        """One that there is; raises KeyError."""
+        shell = self.find(name)
+        if shell is None:
+            raise KeyError(name)
+        return shell
 
     def find(self, name: str) -> Shell | None:
         """By name or alias."""
