@@ -22,6 +22,7 @@ ApiError
 ├── PayloadTooLarge           413 PAYLOAD_TOO_LARGE
 ├── UnsupportedMediaType      415 UNSUPPORTED_MEDIA_TYPE
 ├── MisdirectedRequest        421 MISDIRECTED_REQUEST
+├── UpgradeRequired           426 UPGRADE_REQUIRED
 ├── RateLimited               429 RATE_LIMITED
 ├── ConcurrencyLimited        429 CONCURRENCY_LIMIT
 │   └── PendingLimited        429 PENDING_LIMIT
@@ -190,6 +191,16 @@ class MisdirectedRequest(ApiError):
     status = 421
     code = "MISDIRECTED_REQUEST"
     error = "Misdirected request"
+
+
+class UpgradeRequired(ApiError):
+    status = 426
+    code = "UPGRADE_REQUIRED"
+    error = "Upgrade required"
+
+    def __init__(self, details: str) -> None:
+        super().__init__(details)
+        self.headers.update({"Connection": "Upgrade", "Upgrade": "websocket"})
 
 
 class RateLimited(ApiError):
