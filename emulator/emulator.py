@@ -23,6 +23,7 @@ from emulator.sandbox.runtimes import Catalogue
 from emulator.settings import Settings
 from emulator.spec import Spec
 from emulator.store.accounts import AccountStore
+from emulator.sudo import Challenges
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Emulator:
     authenticator: Authenticator
     rates: RateLimits
     slots: Slots
+    challenges: Challenges
     journal: Journal
     faults: FaultRules
     jobs: Jobs

@@ -21,6 +21,7 @@ ApiError
 ├── PayloadTooLarge           413 PAYLOAD_TOO_LARGE
 ├── UnsupportedMediaType      415 UNSUPPORTED_MEDIA_TYPE
 ├── MisdirectedRequest        421 MISDIRECTED_REQUEST
+├── SudoRequired              428 SUDO_REQUIRED
 ├── RateLimited               429 RATE_LIMITED
 ├── ConcurrencyLimited        429 CONCURRENCY_LIMIT
 │   └── PendingLimited        429 PENDING_LIMIT
@@ -184,6 +185,14 @@ class MisdirectedRequest(ApiError):
     status = 421
     code = "MISDIRECTED_REQUEST"
     error = "Misdirected request"
+
+
+class SudoRequired(ApiError):
+    """Carries `challenge_id`, which the one-time code has to come back with."""
+
+    status = 428
+    code = "SUDO_REQUIRED"
+    error = "Confirmation required"
 
 
 class RateLimited(ApiError):

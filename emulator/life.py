@@ -44,6 +44,7 @@ from emulator.store.database import Database, DirectoryLock
 from emulator.store.jobs import JobStore
 from emulator.store.secrets import SecretBox, load_key
 from emulator.store.tables import properties
+from emulator.sudo import Challenges
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +117,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             authenticator=Authenticator(accounts, clock, strict=settings.strict),
             rates=RateLimits(clock),
             slots=slots,
+            challenges=Challenges(clock),
             journal=journal,
             faults=FaultRules(spec),
             jobs=jobs,
