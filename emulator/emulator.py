@@ -24,6 +24,7 @@ from emulator.sessions.sessions import Sessions
 from emulator.settings import Settings
 from emulator.spec import Spec
 from emulator.store.accounts import AccountStore
+from emulator.sudo import Challenges
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Emulator:
     authenticator: Authenticator
     rates: RateLimits
     slots: Slots
+    challenges: Challenges
     journal: Journal
     faults: FaultRules
     jobs: Jobs

@@ -23,6 +23,7 @@ ApiError
 ├── UnsupportedMediaType      415 UNSUPPORTED_MEDIA_TYPE
 ├── MisdirectedRequest        421 MISDIRECTED_REQUEST
 ├── UpgradeRequired           426 UPGRADE_REQUIRED
+├── SudoRequired              428 SUDO_REQUIRED
 ├── RateLimited               429 RATE_LIMITED
 ├── ConcurrencyLimited        429 CONCURRENCY_LIMIT
 │   └── PendingLimited        429 PENDING_LIMIT
@@ -201,6 +202,14 @@ class UpgradeRequired(ApiError):
     def __init__(self, details: str) -> None:
         super().__init__(details)
         self.headers.update({"Connection": "Upgrade", "Upgrade": "websocket"})
+
+
+class SudoRequired(ApiError):
+    """Carries `challenge_id`, which the one-time code has to come back with."""
+
+    status = 428
+    code = "SUDO_REQUIRED"
+    error = "Confirmation required"
 
 
 class RateLimited(ApiError):

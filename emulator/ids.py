@@ -30,6 +30,11 @@ def fault_id() -> str:
     return f"fault_{secrets.token_hex(16)}"
 
 
+def challenge_id() -> str:
+    """The id of what a one-time code answers."""
+    return f"chal_{secrets.token_hex(16)}"
+
+
 def public_key() -> str:
     """`unsb-pk-xxxx-xxxx-xxxx-xxxx`."""
     return f"unsb-pk-{_groups(4, 4)}"

@@ -52,6 +52,7 @@ from emulator.store.jobs import JobStore
 from emulator.store.secrets import SecretBox, load_key
 from emulator.store.sessions import MachineNames, SessionStore
 from emulator.store.tables import properties
+from emulator.sudo import Challenges
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             authenticator=Authenticator(accounts, clock, strict=settings.strict),
             rates=RateLimits(clock),
             slots=slots,
+            challenges=Challenges(clock),
             journal=journal,
             faults=FaultRules(spec),
             jobs=jobs,

@@ -15,7 +15,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from emulator import compat
 from emulator.api.call import Call, Json, Reply, Upgraded
-from emulator.api.table import CHECKS, HANDLERS
+from emulator.api.table import CHECKS, HANDLERS, SUBJECTS
 from emulator.auth import SignedRequest, is_signed
 from emulator.emulator import Emulator
 from emulator.errors import (
@@ -30,6 +30,7 @@ from emulator.errors import (
 from emulator.exchange import Exchange
 from emulator.faults import FAULT_HEADER, Answer, Struck, parse_header, strike
 from emulator.spec import Operation, Signature, check
+from emulator.sudo import Action, Confirmation
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,8 @@ class Dispatcher:
         query = self._query(operation, scope, exchange)
         sender = exchange.account
         call = Call(exchange, path, query, body, sender, headers, receive)
+        if operation.sudo and call.account.sudo_code is not None:
+            await self._confirm(operation, call)
         return await handler(self._emulator, call)
 
     def _admit(self, scope: Scope, headers: Headers, raw: bytes, exchange: Exchange) -> None:
@@ -132,6 +135,15 @@ class Dispatcher:
         except BadRequest as error:  # no operation's contract has this answer
             raise Struck(Answer(error.status, error.body(), error.headers)) from None
         await strike(fault, "header", exchange, self._emulator.clock)
+
+    async def _confirm(self, operation: Operation, call: Call) -> None:
+        """Ask for the one-time code, unless there is nothing to confirm."""
+        await SUBJECTS[operation.id](self._emulator, call)
+        action = Action(operation.id, frozenset(call.path.items()))
+        code = call.headers.get("x-sudo-otp", "")
+        challenge = call.headers.get("x-sudo-challenge", "")
+        given = Confirmation(code, challenge) if code else None
+        self._emulator.challenges.confirm(call.account, action, given)
 
     def _body(
         self, operation: Operation, headers: Headers, raw: bytes, exchange: Exchange

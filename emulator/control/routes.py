@@ -122,10 +122,11 @@ async def remove_fault(emulator: Emulator, request: Request) -> Response:
 
 
 async def reset(emulator: Emulator, _request: Request) -> Response:
-    """Forget what was asked: the journal, the fault rules, what was counted against rates."""
+    """Forget what was asked: journal, fault rules, challenges, what was counted against rates."""
     emulator.journal.clear()
     emulator.faults.clear()
     emulator.rates.clear()
+    emulator.challenges.clear()
     return _answer({"status": "reset"})
 
 
