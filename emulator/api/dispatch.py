@@ -105,7 +105,7 @@ class Dispatcher:
         body = self._body(operation, headers, raw, exchange)
         query = self._query(operation, scope, exchange)
         sender = exchange.account
-        call = Call(exchange, path, query, body, sender, headers, receive)
+        call = Call(exchange, path, query, body, sender, headers, scope["scheme"], receive)
         if operation.sudo and call.account.sudo_code is not None:
             await self._confirm(operation, call)
         return await handler(self._emulator, call)
@@ -252,6 +252,10 @@ async def _converse(upgraded: Upgraded, socket: WebSocket, exchange: Exchange) -
         await upgraded.serve(socket)
     except (WebSocketDisconnect, ClientDisconnected):
         return
+    except ApiError as error:  # what came to be known after the handshake was looked at
+        exchange.code = error.code
+        reply = Reply(error.body(), error.status, headers=error.headers)
+        await socket.send_denial_response(_render(reply, exchange))
     except Exception:
         logger.exception("request %s failed", exchange.request_id)
         await _give_up(socket, exchange)

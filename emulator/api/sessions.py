@@ -1,6 +1,5 @@
 """`/sessions`: interactive shells in containers of their own."""
 
-from emulator.accounts import Account
 from emulator.api.call import HUNG_UP, Call, Json, Reply
 from emulator.api.programs import check_features, input_files
 from emulator.api.urls import websocket_url
@@ -67,6 +66,13 @@ async def get_session(emulator: Emulator, call: Call) -> Reply:
     if ended is not None:
         return Reply(_ended(emulator, ended.record, ended.reason))
     return Reply(_document(emulator, call, lives.find(call.path["id"], owner)))
+
+
+async def check_deletable(emulator: Emulator, call: Call) -> None:
+    """Raise NotFound, or Locked, before anybody looks for a one-time code."""
+    lives, owner = emulator.sessions.lives, call.account.public_key
+    if lives.ended(call.path["id"], owner) is None:
+        emulator.sessions.check_unlocked(lives.find(call.path["id"], owner))
 
 
 async def delete_session(emulator: Emulator, call: Call) -> Reply:

@@ -7,7 +7,7 @@ from emulator.emulator import Emulator
 from emulator.gateway.authority import API_NAMES
 
 _CLOUD = f"wss://{API_NAMES[0]}"
-_SCHEMES = {"http": "ws", "https": "wss"}
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
 def websocket_url(emulator: Emulator, call: Call, path: str) -> str:

@@ -35,9 +35,7 @@ Outcome = tuple[str, Ending]
 class Lives:
     """Sessions by id, each with a task that ends it in time; `end` is the one way out."""
 
-    def __init__(
-        self, machines: Machines, store: SessionStore, slots: Slots, clock: Clock
-    ) -> None:
+    def __init__(self, machines: Machines, store: SessionStore, slots: Slots, clock: Clock) -> None:
         self._machines = machines
         self._store = store
         self._slots = slots

@@ -16,7 +16,7 @@ from emulator.sandbox.builder import Builder, built
 from emulator.sandbox.engine import EngineError
 from emulator.sandbox.inputs import Inputs
 from emulator.sandbox.machine import ROOT_USER, Machine, Machines
-from emulator.sandbox.program import InputFile, Outcome
+from emulator.sandbox.program import Artifact, InputFile, Outcome
 from emulator.sandbox.shells import Shells
 from emulator.sessions import command, multiplexed
 from emulator.sessions.doors import Doors, require_running
@@ -110,11 +110,21 @@ class Sessions:
             logger.warning("a session's container is not removed yet: %s", error)
 
     async def delete(self, session: Session) -> None:
-        """End it, so that nothing is left of it; raises Locked."""
-        if session.record.locked:
-            raise Locked("This session is locked; unlock it first: POST /sessions/{id}/unlock")
+        """End it, so that nothing but its recording is left; raises Locked."""
+        self.check_unlocked(session)
         await self.lives.end(session, "It was deleted")
         self.lives.forget(session.id)
+
+    def check_unlocked(self, session: Session) -> None:
+        """Raise Locked where it must not be deleted."""
+        if session.record.locked:
+            raise Locked("This session is locked; unlock it first: POST /sessions/{id}/unlock")
+
+    async def recorded(self, record: SessionRecord) -> list[Artifact]:
+        """What was recorded of a session, which may have ended; nothing if it was not audited."""
+        if not record.audited:
+            return []
+        return await asyncio.to_thread(self.recordings.artifacts, record.session_id)
 
     async def execute(self, session: Session, line: str, stop: Stop) -> Outcome:
         """Run a command line beside its shell, to the end.

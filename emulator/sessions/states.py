@@ -118,9 +118,7 @@ class States:
                 if more > 0:
                     self._slots.take(account, more)
                     undo.callback(self._slots.give_back, record.owner, more)
-                promised = await self._promises.make(
-                    vcpu - record.base_vcpu, record.owner, stop
-                )
+                promised = await self._promises.make(vcpu - record.base_vcpu, record.owner, stop)
                 undo.push_async_callback(promised.aclose)
                 with failures():
                     await self._machines.resize(session.machine, vcpu)
