@@ -3,7 +3,8 @@
 ApiError
 ├── BadRequest                400 INVALID_REQUEST
 │   ├── InvalidJson           400 INVALID_JSON
-│   └── UnknownLanguage       400 UNKNOWN_LANGUAGE
+│   ├── UnknownLanguage       400 UNKNOWN_LANGUAGE
+│   └── UnknownShell          400 UNKNOWN_SHELL
 ├── Unauthorized              401
 │   ├── InvalidKey            401 INVALID_KEY
 │   ├── InvalidSignature      401 INVALID_SIGNATURE
@@ -81,6 +82,11 @@ class InvalidJson(BadRequest):
 class UnknownLanguage(BadRequest):
     code = "UNKNOWN_LANGUAGE"
     error = "Unknown language"
+
+
+class UnknownShell(BadRequest):
+    code = "UNKNOWN_SHELL"
+    error = "Unknown shell"
 
 
 class Unauthorized(ApiError):

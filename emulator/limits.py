@@ -104,7 +104,7 @@ class Slots:
             self.give_back(account.public_key)
 
     def take(self, account: Account, count: int = 1) -> None:
-        """Take slots until they are given back; raises ConcurrencyLimited where too few are free."""
+        """Take slots until they are given back; raises ConcurrencyLimited for too few."""
         taken = self.taken(account)
         if taken + count > account.concurrency:
             raise ConcurrencyLimited(

@@ -103,7 +103,7 @@ class Dispatcher:
         if operation.upgrades and scope["type"] != "websocket":
             raise UpgradeRequired("Open a WebSocket on this path")
         body = self._body(operation, headers, raw, exchange)
-        query = self._query(operation, scope, exchange)
+        query = self._query(operation, scope, body, exchange)
         sender = exchange.account
         call = Call(exchange, path, query, body, sender, headers, scope["scheme"], receive)
         if operation.sudo and call.account.sudo_code is not None:
@@ -160,7 +160,8 @@ class Dispatcher:
         validator = operation.body_validator(media_type)
         body = _parse_json(raw) if media_type == _JSON else _parse_text(raw)
         if media_type == _JSON and not self._emulator.settings.strict:
-            body = compat.canonical_body(operation.id, body, exchange)
+            shells = self._emulator.catalogue.shell_of_language
+            body = compat.canonical_body(operation.id, body, exchange, shells)
         if media_type == _JSON and not isinstance(body, dict):
             raise BadRequest("body: must be a JSON object")
         if isinstance(body, dict):
@@ -173,12 +174,14 @@ class Dispatcher:
         if operation.id in CHECKS:
             CHECKS[operation.id](self._emulator, body)
 
-    def _query(self, operation: Operation, scope: Scope, exchange: Exchange) -> dict[str, object]:
+    def _query(
+        self, operation: Operation, scope: Scope, body: Json | str, exchange: Exchange
+    ) -> dict[str, object]:
         if not operation.query:
             return {}
         given = dict(QueryParams(scope["query_string"]))
         if not self._emulator.settings.strict:
-            given = compat.canonical_query(operation.id, given, exchange)
+            given = compat.canonical_query(operation.id, given, body, exchange)
         for parameter in operation.query:
             if parameter.required and parameter.name not in given:
                 raise BadRequest(f"{parameter.name}: is required")

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from emulator.api import execute, jobs, keys, programs, sessions, shell, system
+from emulator.api import execute, jobs, keys, programs, sessions, shell, shell_names, system
 from emulator.api.call import Call, Handler, Json
 from emulator.emulator import Emulator
 from emulator.spec import Spec, SpecError
@@ -48,6 +48,8 @@ HANDLERS: dict[str, Handler] = {
 CHECKS: dict[str, Callable[[Emulator, Json], None]] = {
     "execute": programs.check_language,
     "executeAsync": programs.check_language,
+    "createSession": shell_names.check_shell,
+    "cloneSnapshot": shell_names.check_shell,
 }
 """What looks at an object before the contract does, to say more about it than a schema can."""
 

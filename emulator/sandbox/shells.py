@@ -29,6 +29,7 @@ class Shell(Table, frozen=True):
 
     When it waits for input, `prompt` stands before the cursor. `expression` is a line whose
     answer is ANSWER and that does not contain it; `leave` is the line that ends the shell well.
+    `languages` are those whose programs can be typed into it, by the names of their folders.
     """
 
     command: Command
@@ -37,6 +38,7 @@ class Shell(Table, frozen=True):
     leave: str = "exit"
     image: FileName = IMAGE
     aliases: tuple[Name, ...] = ()
+    languages: tuple[Name, ...] = ()
 
 
 class Shells(Table, frozen=True):
@@ -56,18 +58,8 @@ class Shells(Table, frozen=True):
     def load(cls, file: Path) -> "Shells":
         """Read `shells.toml`; raises CatalogueError."""
         found = read(file, cls)
-        for name, times in Counter(found._calls()).items():
-            if times > 1:
-                raise CatalogueError(f"{file}: shells: {name!r} is {times} shells")
-        if found.find(found.usual) is None:
-            raise CatalogueError(f"{file}: usual: {found.usual!r} is no shell")
-        for group, names in found.categories.items():
-            for name in names:
-                if found.find(name) is None:
-                    raise CatalogueError(f"{file}: categories.{group}: {name!r} is no shell")
-        for name, shell in found.shells.items():
-            if ANSWER in shell.expression:
-                raise CatalogueError(f"{file}: shells.{name}.expression: contains its answer")
+        for fault in found._faults():
+            raise CatalogueError(f"{file}: {fault}")
         return found
 
     def names(self) -> list[str]:
@@ -86,6 +78,28 @@ class Shells(Table, frozen=True):
         aliased = (shell for shell in self.shells.values() if name in shell.aliases)
         return self.shells.get(name) or next(aliased, None)
 
+    def by_language(self) -> Iterator[tuple[str, str]]:
+        """Every language that has a shell, with the name of that shell."""
+        for name, shell in self.shells.items():
+            yield from ((language, name) for language in shell.languages)
+
     def _calls(self) -> Iterator[str]:
         for name, shell in self.shells.items():
             yield from (name, *shell.aliases)
+
+    def _faults(self) -> Iterator[str]:
+        """What is wrong with the data, if anything is: the key, then the rule that it breaks."""
+        for name, times in Counter(self._calls()).items():
+            if times > 1:
+                yield f"shells: {name!r} is {times} shells"
+        for language, times in Counter(name for name, _ in self.by_language()).items():
+            if times > 1:
+                yield f"shells: {language!r} is the language of {times} shells"
+        if self.find(self.usual) is None:
+            yield f"usual: {self.usual!r} is no shell"
+        for group, names in self.categories.items():
+            unknown = (name for name in names if self.find(name) is None)
+            yield from (f"categories.{group}: {name!r} is no shell" for name in unknown)
+        for name, shell in self.shells.items():
+            if ANSWER in shell.expression:
+                yield f"shells.{name}.expression: contains its answer"

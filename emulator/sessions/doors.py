@@ -13,7 +13,7 @@ from emulator.sessions.ending import Ending
 from emulator.sessions.failures import failures
 from emulator.sessions.lives import Lives
 from emulator.sessions.multiplexers import COLUMNS, ROWS
-from emulator.sessions.recording import Recordings
+from emulator.sessions.recording import Recordings, Segment
 from emulator.sessions.session import Client, Session
 from emulator.sessions.terminal import Terminal
 from emulator.store.sessions import SessionStore

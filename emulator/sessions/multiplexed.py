@@ -1,6 +1,7 @@
 """A session's multiplexer in its container: started, found again, asked whether it lives."""
 
 import asyncio
+import itertools
 
 from emulator.sandbox.agent import AgentLost, Process
 from emulator.sandbox.machine import Machine
@@ -25,8 +26,7 @@ async def serve(machine: Machine, name: str, command: Words) -> Process:
     await server.started()
     try:
         async with asyncio.timeout(_START_SECONDS):
-            while not await _succeeds(machine, multiplexer.begin(command)):
-                await asyncio.sleep(_PAUSE_SECONDS)
+            await _succeeded(machine, multiplexer.begin(command))
     except TimeoutError:
         server.close()
         raise AgentLost(f"{name} did not start within {_START_SECONDS:.0f} seconds") from None
@@ -46,6 +46,14 @@ def attach(machine: Machine, name: str) -> Process:
 async def lives(machine: Machine, name: str) -> bool:
     """Whether the shell goes on."""
     return await _succeeds(machine, MULTIPLEXERS[name].alive)
+
+
+async def _succeeded(machine: Machine, command: Words) -> None:
+    """Try a command again and again."""
+    for _ in itertools.count():
+        if await _succeeds(machine, command):
+            return
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _succeeds(machine: Machine, command: Words) -> bool:
