@@ -49,5 +49,3 @@ MULTIPLEXERS: Mapping[str, Multiplexer] = {
         alive=("screen", "-ls", _NAME),
     ),
 }
-ENVIRONMENT: Mapping[str, str] = {"TMUX_TMPDIR": "/run", "SCREENDIR": "/run/screen"}
-"""Where their sockets lie: not where a session's owner clears things away."""
