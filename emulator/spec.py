@@ -83,12 +83,17 @@ _READERS = {"integer": _integer, "boolean": _boolean, "json": _json}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path, as the contract has it."""
+    """One method of one path, as the contract has it.
+
+    `paid` ones are not for the free tier; `sudo` ones may want a one-time code.
+    """
 
     id: str
     method: str
     path: str
     signature: Signature
+    paid: bool
+    sudo: bool
     bodies: Mapping[str, jsonschema_rs.Validator]
     query: tuple[Parameter, ...]
     responses: Mapping[str, Mapping[str, str]]
@@ -237,12 +242,15 @@ class Spec:
         if "operationId" not in source:
             raise SpecError(f"{pointer} has no operationId")
         body = self._resolve(source.get("requestBody", {}), f"{pointer}/requestBody")
+        traits = source.get("x-contract", {})
         security = source.get("security", self.document.get("security", []))
         return Operation(
             id=source["operationId"],
             method=method.upper(),
             path=path,
             signature=Signature.of(security),
+            paid=traits.get("tier") == "paid",
+            sudo=traits.get("sudo", False),
             bodies={media: self._schemas.at(place) for media, place in _content(*body).items()},
             query=tuple(self._query(path, method, source, shared)),
             responses={

@@ -29,6 +29,7 @@ class Call:
     body: Json | str
     sender: Account | None
     headers: Mapping[str, str]
+    scheme: str
     receive: Receive
 
     @property

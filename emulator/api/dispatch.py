@@ -15,7 +15,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from emulator import compat
 from emulator.api.call import Call, Json, Reply, Upgraded
-from emulator.api.table import CHECKS, HANDLERS
+from emulator.api.table import CHECKS, HANDLERS, SUBJECTS
 from emulator.auth import SignedRequest, is_signed
 from emulator.emulator import Emulator
 from emulator.errors import (
@@ -30,6 +30,7 @@ from emulator.errors import (
 from emulator.exchange import Exchange
 from emulator.faults import FAULT_HEADER, Answer, Struck, parse_header, strike
 from emulator.spec import Operation, Signature, check
+from emulator.sudo import Action, Confirmation
 
 logger = logging.getLogger(__name__)
 
@@ -102,9 +103,11 @@ class Dispatcher:
         if operation.upgrades and scope["type"] != "websocket":
             raise UpgradeRequired("Open a WebSocket on this path")
         body = self._body(operation, headers, raw, exchange)
-        query = self._query(operation, scope, exchange)
+        query = self._query(operation, scope, body, exchange)
         sender = exchange.account
-        call = Call(exchange, path, query, body, sender, headers, receive)
+        call = Call(exchange, path, query, body, sender, headers, scope["scheme"], receive)
+        if operation.sudo and call.account.sudo_code is not None:
+            await self._confirm(operation, call)
         return await handler(self._emulator, call)
 
     def _admit(self, scope: Scope, headers: Headers, raw: bytes, exchange: Exchange) -> None:
@@ -133,6 +136,15 @@ class Dispatcher:
             raise Struck(Answer(error.status, error.body(), error.headers)) from None
         await strike(fault, "header", exchange, self._emulator.clock)
 
+    async def _confirm(self, operation: Operation, call: Call) -> None:
+        """Ask for the one-time code, unless there is nothing to confirm."""
+        await SUBJECTS[operation.id](self._emulator, call)
+        action = Action(operation.id, frozenset(call.path.items()))
+        code = call.headers.get("x-sudo-otp", "")
+        challenge = call.headers.get("x-sudo-challenge", "")
+        given = Confirmation(code, challenge) if code else None
+        self._emulator.challenges.confirm(call.account, action, given)
+
     def _body(
         self, operation: Operation, headers: Headers, raw: bytes, exchange: Exchange
     ) -> Json | str:
@@ -148,7 +160,8 @@ class Dispatcher:
         validator = operation.body_validator(media_type)
         body = _parse_json(raw) if media_type == _JSON else _parse_text(raw)
         if media_type == _JSON and not self._emulator.settings.strict:
-            body = compat.canonical_body(operation.id, body, exchange)
+            shells = self._emulator.catalogue.shell_of_language
+            body = compat.canonical_body(operation.id, body, exchange, shells)
         if media_type == _JSON and not isinstance(body, dict):
             raise BadRequest("body: must be a JSON object")
         if isinstance(body, dict):
@@ -161,12 +174,14 @@ class Dispatcher:
         if operation.id in CHECKS:
             CHECKS[operation.id](self._emulator, body)
 
-    def _query(self, operation: Operation, scope: Scope, exchange: Exchange) -> dict[str, object]:
+    def _query(
+        self, operation: Operation, scope: Scope, body: Json | str, exchange: Exchange
+    ) -> dict[str, object]:
         if not operation.query:
             return {}
         given = dict(QueryParams(scope["query_string"]))
         if not self._emulator.settings.strict:
-            given = compat.canonical_query(operation.id, given, exchange)
+            given = compat.canonical_query(operation.id, given, body, exchange)
         for parameter in operation.query:
             if parameter.required and parameter.name not in given:
                 raise BadRequest(f"{parameter.name}: is required")
@@ -240,6 +255,10 @@ async def _converse(upgraded: Upgraded, socket: WebSocket, exchange: Exchange) -
         await upgraded.serve(socket)
     except (WebSocketDisconnect, ClientDisconnected):
         return
+    except ApiError as error:  # what came to be known after the handshake was looked at
+        exchange.code = error.code
+        reply = Reply(error.body(), error.status, headers=error.headers)
+        await socket.send_denial_response(_render(reply, exchange))
     except Exception:
         logger.exception("request %s failed", exchange.request_id)
         await _give_up(socket, exchange)
