@@ -18,10 +18,12 @@ ApiError
 │   └── JobNotFound           404 JOB_NOT_FOUND
 ├── MethodNotAllowed          405 METHOD_NOT_ALLOWED
 ├── Conflict                  409 CONFLICT
-│   └── JobEnded              409 JOB_ENDED
+│   ├── JobEnded              409 JOB_ENDED
+│   └── Locked                409 LOCKED
 ├── PayloadTooLarge           413 PAYLOAD_TOO_LARGE
 ├── UnsupportedMediaType      415 UNSUPPORTED_MEDIA_TYPE
 ├── MisdirectedRequest        421 MISDIRECTED_REQUEST
+├── UpgradeRequired           426 UPGRADE_REQUIRED
 ├── SudoRequired              428 SUDO_REQUIRED
 ├── RateLimited               429 RATE_LIMITED
 ├── ConcurrencyLimited        429 CONCURRENCY_LIMIT
@@ -175,6 +177,11 @@ class JobEnded(Conflict):
     error = "Job has already ended"
 
 
+class Locked(Conflict):
+    code = "LOCKED"
+    error = "Locked"
+
+
 class PayloadTooLarge(ApiError):
     status = 413
     code = "PAYLOAD_TOO_LARGE"
@@ -191,6 +198,16 @@ class MisdirectedRequest(ApiError):
     status = 421
     code = "MISDIRECTED_REQUEST"
     error = "Misdirected request"
+
+
+class UpgradeRequired(ApiError):
+    status = 426
+    code = "UPGRADE_REQUIRED"
+    error = "Upgrade required"
+
+    def __init__(self, details: str) -> None:
+        super().__init__(details)
+        self.headers.update({"Connection": "Upgrade", "Upgrade": "websocket"})
 
 
 class SudoRequired(ApiError):

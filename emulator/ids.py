@@ -15,6 +15,11 @@ def job_id() -> str:
     return str(uuid.uuid4())
 
 
+def session_id() -> str:
+    """`sess_` and 32 hexadecimal digits; whoever knows it may open the session's shell."""
+    return f"sess_{secrets.token_hex(16)}"
+
+
 def request_id() -> str:
     """The id on every answer (`X-Request-Id`), in the journal and in the log."""
     return f"req_{secrets.token_hex(16)}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from emulator.api import execute, jobs, keys, programs, shell_names, system
+from emulator.api import execute, jobs, keys, programs, sessions, shell, shell_names, system
 from emulator.api.call import Call, Handler, Json
 from emulator.emulator import Emulator
 from emulator.spec import Spec, SpecError
@@ -28,6 +28,21 @@ HANDLERS: dict[str, Handler] = {
     "getStats": system.get_stats,
     "getOpenapi": system.get_openapi,
     "generateImage": system.generate_image,
+    "createSession": sessions.create_session,
+    "listSessions": sessions.list_sessions,
+    "getSession": sessions.get_session,
+    "deleteSession": sessions.delete_session,
+    "freezeSession": sessions.freeze_session,
+    "unfreezeSession": sessions.unfreeze_session,
+    "sleepSession": sessions.freeze_session,
+    "wakeSession": sessions.unfreeze_session,
+    "boostSession": sessions.boost_session,
+    "unboostSession": sessions.unboost_session,
+    "lockSession": sessions.lock_session,
+    "unlockSession": sessions.unlock_session,
+    "executeSession": sessions.execute_session,
+    "executeSessionAlias": sessions.execute_session,
+    "openSessionShell": shell.open_session_shell,
 }
 
 CHECKS: dict[str, Callable[[Emulator, Json], None]] = {
@@ -38,16 +53,13 @@ CHECKS: dict[str, Callable[[Emulator, Json], None]] = {
 }
 """What looks at an object before the contract does, to say more about it than a schema can."""
 
-SUBJECTS: dict[str, Callable[[Emulator, Call], Awaitable[None]]] = {}
+SUBJECTS: dict[str, Callable[[Emulator, Call], Awaitable[None]]] = {
+    "deleteSession": sessions.check_deletable,
+}
 """What raises NotFound, or another refusal, before a one-time code is asked for in vain."""
 
 _WAITING: dict[str, str] = {
-    "sessions": (
-        "listSessions createSession getSession deleteSession freezeSession "
-        "unfreezeSession sleepSession wakeSession boostSession unboostSession lockSession "
-        "unlockSession executeSession openSessionShell executeSessionAlias "
-        "snapshotSession restoreSession"
-    ),
+    "sessions": "snapshotSession restoreSession",
     "services": (
         "listServices createService getService updateService deleteService freezeService "
         "unfreezeService sleepService wakeService lockService unlockService resizeService "

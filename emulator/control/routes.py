@@ -15,6 +15,7 @@ from emulator.faults import Answer
 from emulator.middleware import refuse
 
 DEFAULT_ENTRIES = 100
+_CONNECTION_FIELDS = ("account", "job_id", "session_id", "sandbox", "way", "outcome")
 Endpoint = Callable[[Emulator, Request], Awaitable[Response]]
 
 
@@ -64,7 +65,7 @@ async def read_connections(emulator: Emulator, request: Request) -> Response:
     query = request.query_params
     entries = emulator.journal.connections(
         _whole(query.get("limit", str(DEFAULT_ENTRIES)), "limit"),
-        **{name: query.get(name) for name in ("account", "job_id", "sandbox", "way", "outcome")},
+        **{name: query.get(name) for name in _CONNECTION_FIELDS},
     )
     return _answer({"connections": entries, "count": len(entries)})
 

@@ -1,7 +1,7 @@
 """Shells and REPLs as data: `runtimes/shell/shells.toml`."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emulator.sandbox.runtime import CatalogueError, Command, FileName, ImageFacts, Table
@@ -17,6 +17,9 @@ ENVIRONMENT: Mapping[str, str] = {
     "SHELL": "/bin/bash",
     "TERM": "xterm-256color",
     "USER": "root",
+    # The sockets of multiplexers lie where nobody clears things away.
+    "SCREENDIR": "/run/screen",
+    "TMUX_TMPDIR": "/run",
 }
 """What every shell finds in its environment, before its sender's."""
 
@@ -42,9 +45,15 @@ class Shell(Table, frozen=True):
 
 
 class Shells(Table, frozen=True):
-    """All of them, their groups, and what their image is built with."""
+    """All of them, their groups, and what their image is built with.
+
+    `usual` is the one that a session has unless another is asked for; `runs_lines` runs a command
+    line beside it.
+    """
 
     image: ImageFacts
+    usual: Name
+    runs_lines: Command
     categories: Mapping[str, tuple[str, ...]]
     shells: Mapping[Name, Shell]
 
@@ -59,6 +68,13 @@ class Shells(Table, frozen=True):
     def names(self) -> list[str]:
         """Every name and alias, in alphabetical order."""
         return sorted(self._calls())
+
+    def named(self, name: str) -> Shell:
+        """One that there is; raises KeyError."""
+        shell = self.find(name)
+        if shell is None:
+            raise KeyError(name)
+        return shell
 
     def find(self, name: str) -> Shell | None:
         """By name or alias."""
@@ -76,15 +92,20 @@ class Shells(Table, frozen=True):
 
     def _faults(self) -> Iterator[str]:
         """What is wrong with the data, if anything is: the key, then the rule that it breaks."""
-        for name, times in Counter(self._calls()).items():
-            if times > 1:
-                yield f"shells: {name!r} is {times} shells"
-        for language, times in Counter(name for name, _ in self.by_language()).items():
-            if times > 1:
-                yield f"shells: {language!r} is the language of {times} shells"
+        yield from _twice("{} shells", self._calls())
+        yield from _twice("the language of {} shells", (name for name, _ in self.by_language()))
+        if self.find(self.usual) is None:
+            yield f"usual: {self.usual!r} is no shell"
         for group, names in self.categories.items():
             unknown = (name for name in names if self.find(name) is None)
             yield from (f"categories.{group}: {name!r} is no shell" for name in unknown)
         for name, shell in self.shells.items():
             if ANSWER in shell.expression:
                 yield f"shells.{name}.expression: contains its answer"
+
+
+def _twice(what: str, names: Iterable[str]) -> Iterator[str]:
+    """A fault for each name that stands more than once."""
+    for name, times in Counter(names).items():
+        if times > 1:
+            yield f"shells: {name!r} is {what.format(times)}"
