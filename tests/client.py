@@ -39,7 +39,9 @@ class Client:
         self._http.close()
 
     def as_account(self, account: Account) -> "Client":
-        return Client(self.base, account)
+        other = Client(self.base, account)
+        other.clock = self.clock
+        return other
 
     def send(
         self,

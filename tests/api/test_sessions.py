@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ from tests.server import Server, running, settings
 
 Json = dict[str, Any]
 GIB = 1 << 30
+PYTHON = {"shell": "python3"}
+CHANGES = ("freeze", "unfreeze", "boost", "unboost", "lock", "unlock", "sleep", "wake")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +98,7 @@ def advance(server: Server, seconds: float) -> None:
 
 
 def test_a_session_tells_all_that_clients_read(make: Make, server: Server) -> None:
-    session = make(**{"shell": "python3", "ttl": 600})
+    session = make(ttl=600, **PYTHON)
     host = server.api.removeprefix("http://")
     assert session == {
         "id": session["session_id"],
@@ -161,8 +163,8 @@ def test_a_name_that_is_no_shell_is_told_with_what_there_is(client: Client) -> N
 
 
 def test_the_free_tier_has_no_sessions(client: Client) -> None:
-    free = client.as_account(test_account("free"))
-    response = free.post("/sessions", {})
+    with closing(client.as_account(test_account("free"))) as free:
+        response = free.post("/sessions", {})
     assert (response.status_code, response.json()["code"]) == (403, "TIER_REQUIRED")
 
 
@@ -185,15 +187,25 @@ def test_a_session_is_found_by_its_container_s_name(make: Make, client: Client) 
 
 
 def test_another_account_finds_nothing(make: Make, client: Client) -> None:
-    session, other = make(multiplexer="tmux"), client.as_account(test_account("second"))
-    for name in (session["id"], session["container_name"]):
-        assert other.get(f"/sessions/{name}").status_code == 404
-        assert other.send("DELETE", f"/sessions/{name}").status_code == 404
-        for what in ("freeze", "unfreeze", "boost", "unboost", "lock", "unlock", "sleep", "wake"):
-            assert other.post(f"/sessions/{name}/{what}", {}).status_code == 404
-        for what in ("execute", "shell"):
-            assert other.post(f"/sessions/{name}/{what}", {"command": "id"}).status_code == 404
-    assert other.get("/sessions").json() == {"sessions": [], "count": 0}
+    session = make(multiplexer="tmux")
+    with closing(client.as_account(test_account("second"))) as other:
+        for name in (session["id"], session["container_name"]):
+            assert other.get(f"/sessions/{name}").status_code == 404
+            assert other.send("DELETE", f"/sessions/{name}").status_code == 404
+            for what in (
+                "freeze",
+                "unfreeze",
+                "boost",
+                "unboost",
+                "lock",
+                "unlock",
+                "sleep",
+                "wake",
+            ):
+                assert refused(other, {"id": name}, what)[0] == 404
+            for what in ("execute", "shell"):
+                assert refused(other, {"id": name}, what, command="id")[0] == 404
+        assert other.get("/sessions").json() == {"sessions": [], "count": 0}
     assert read(client, session)["status"] == "running"
 
 
