@@ -3,12 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
 
 from emulator.clock import Clock
 from emulator.errors import NotFound
 from emulator.limits import Slots
-from emulator.sandbox.agent import AgentError
+from emulator.sandbox.agent import AgentError, AgentLost
 from emulator.sandbox.engine import EngineError
 from emulator.sandbox.machine import Machines
 from emulator.sessions.ending import Ending
@@ -145,17 +144,21 @@ class Lives:
 
 
 async def _exited(session: Session) -> None:
-    """Return when its multiplexer has ended; a lost agent is another's concern."""
-    if session.server is not None:
-        with suppress(AgentError):
-            async for _ in session.server.output():
-                pass
-            await session.server.wait()
-            endings = [client.ending for client in session.clients]
-            if endings:  # their own programs end now, with last words
-                await asyncio.wait(endings, timeout=LAST_WORDS_SECONDS)
-            return
-    await _never()
+    """Return when its multiplexer has ended, perhaps while no emulator was there to be told."""
+    if session.server is None:
+        await _never()
+        return
+    try:
+        async for _ in session.server.output():
+            pass
+        await session.server.wait()
+    except AgentLost:
+        await _never()  # which is told elsewhere
+    except AgentError as error:
+        logger.info("the multiplexer of session %s has ended: %s", session.id, error)
+    endings = [client.ending for client in session.clients]
+    if endings:  # their own programs end now, with last words
+        await asyncio.wait(endings, timeout=LAST_WORDS_SECONDS)
 
 
 async def _never() -> None:
