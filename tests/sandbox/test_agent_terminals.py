@@ -1,7 +1,10 @@
 """Programs on a terminal."""
 
 import asyncio
+import shlex
 import signal
+
+import pytest
 
 from emulator.sandbox.agent import Process, Scope
 from tests.sandbox.agent_process import running_agent, scenario, shell
@@ -68,3 +71,15 @@ async def test_a_flooding_terminal_stalls_nobody_else() -> None:
         await asyncio.sleep(0.1)
         assert (await agent.spawn(shell("echo hi")).collect()).stdout == b"hi\n"
         flood.close()
+
+
+@pytest.mark.parametrize("stays", ["read key", "while echo more; do :; done"])
+@scenario
+async def test_a_program_ends_though_another_one_stays_on_its_terminal(stays: str) -> None:
+    async with running_agent() as agent:
+        script = f"setsid sh -c {shlex.quote(stays)} </dev/tty & seq 20000; echo last; exit 7"
+        ended = await agent.spawn(shell(script, pty=(80, 24))).collect()
+    lines = ended.stdout.replace(b"more\r\n", b"").splitlines()
+    assert ended.exit.code == 7
+    assert lines[-2:] == [b"20000", b"last"]
+    assert len(lines) == 20001

@@ -15,6 +15,7 @@
 #include "tlv.h"
 
 enum { UNTIL_END = -1, END_OF_TRANSMISSION = 4 };
+enum { TERMINAL_HELD_MAX = 128 << 10 }; /* bytes on their way through one: Linux holds 68 KiB */
 
 struct process *process_of(const struct channel *channel)
 {
@@ -120,7 +121,9 @@ static void output_pump(struct agent *agent, struct channel *channel, unsigned a
         return;
     ssize_t got = over_limit(process, output) ? output_drop(output)
                                               : output_forward(agent, channel, output);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    if (got < 0 && errno == EINTR)
+        return;
+    if (got < 0 && errno == EAGAIN && !(process->terminal && process->bounded))
         return;
     if (got > 0) {
         output->seen += (uint64_t)got;
@@ -222,11 +225,14 @@ void process_reaped(struct agent *agent, pid_t pid, int status, const struct rus
     process->oom_kills = oom_kills() - process->oom_kills;
 }
 
-/* A lone run's pipes end with its last process, a terminal with its session. Others may live on
- * in background processes: then only what is there already belongs to the process. */
+/* A lone run's pipes end with its last process. Other pipes, and terminals, may live on in
+ * background processes: then only what is there already belongs to the process. A terminal does not
+ * tell how much that is: it is read until it is empty, or as much as it can hold was read. */
 static void bound_output(const struct agent *agent, struct process *process)
 {
     process->bounded = true;
+    if (process->terminal)
+        process->output[0].due = TERMINAL_HELD_MAX;
     if (process->terminal || (process->alone && agent->is_init))
         return;
     for (unsigned at = 0; at < 2; at++) {
@@ -253,6 +259,8 @@ static bool process_work(struct agent *agent, struct channel *channel)
     for (unsigned at = 0; at < 2; at++) {
         if (process->output[at].fd >= 0 && process->output[at].due == 0)
             output_end(agent, channel, at);
+        while (process->terminal && output_wanted(agent, channel, &process->output[at]))
+            output_pump(agent, channel, at);
         drained = drained && process->output[at].fd < 0;
     }
     if (drained)
