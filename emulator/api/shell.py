@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -81,7 +81,7 @@ async def _first(
     telling: "asyncio.Future[Ending]", *others: "asyncio.Future[None]"
 ) -> Ending | None:
     """What was told, unless another one is done before."""
-    tasks = (telling, *others)
+    tasks: list[asyncio.Future[Any]] = [telling, *others]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if telling.done():

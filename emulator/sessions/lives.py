@@ -69,15 +69,27 @@ class Lives:
 
     def ended(self, name: str, owner: str) -> Ended | None:
         """An account's session that ended by itself a while ago."""
-        self._forget_the_oldest()
+        oldest = self._clock.monotonic() - ENDED_SECONDS
         for ended in self._ended.values():
-            if ended.record.owner == owner and ended.goes_by(name):
+            if ended.record.owner == owner and ended.goes_by(name) and ended.at >= oldest:
                 return ended
         return None
 
     def forget(self, session_id: str) -> None:
         """Nothing is left of one that has ended."""
         self._ended.pop(session_id, None)
+
+    def forget_old(self) -> list[str]:
+        """Forget those that ended long ago, and the oldest of too many; their ids."""
+        oldest, kept = self._clock.monotonic() - ENDED_SECONDS, list(self._ended)[-ENDED_MOST:]
+        forgotten = [
+            session_id
+            for session_id, ended in self._ended.items()
+            if ended.at < oldest or session_id not in kept
+        ]
+        for session_id in forgotten:
+            self.forget(session_id)
+        return forgotten
 
     def begin(self, session: Session) -> None:
         """From now on it is found, and ends when its time is over."""
@@ -133,14 +145,6 @@ class Lives:
             await _never()
         else:
             await self._clock.sleep(left)
-
-    def _forget_the_oldest(self) -> None:
-        oldest = self._clock.monotonic() - ENDED_SECONDS
-        while self._ended:
-            session_id, ended = next(iter(self._ended.items()))
-            if ended.at >= oldest and len(self._ended) <= ENDED_MOST:
-                return
-            del self._ended[session_id]
 
 
 async def _exited(session: Session) -> None:
