@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -12,6 +12,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from emulator.api.call import Call, Upgraded
 from emulator.emulator import Emulator
+from emulator.exchange import GONE
 from emulator.sessions.doors import require_running
 from emulator.sessions.ending import Ending
 from emulator.sessions.terminal import Viewer
@@ -69,6 +70,7 @@ async def converse(socket: WebSocket, viewer: Viewer, ending: Awaitable[Ending])
         others = (
             asyncio.ensure_future(_listen(socket, viewer, keyboard)),
             asyncio.ensure_future(keyboard.type()),
+            asyncio.ensure_future(_gone(socket.scope["extensions"][GONE]["event"])),
         )
         return await _first(telling, *others)
     except (WebSocketDisconnect, ClientDisconnected, TimeoutError):
@@ -81,7 +83,7 @@ async def _first(
     telling: "asyncio.Future[Ending]", *others: "asyncio.Future[None]"
 ) -> Ending | None:
     """What was told, unless another one is done before."""
-    tasks = (telling, *others)
+    tasks: tuple[asyncio.Future[Any], ...] = (telling, *others)
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if telling.done():
@@ -129,6 +131,12 @@ async def _listen(socket: WebSocket, viewer: Viewer, keyboard: "_Keyboard") -> N
     with suppress(TimeoutError):
         async with asyncio.timeout(LAST_KEYS_SECONDS):
             await keyboard.empty()
+
+
+async def _gone(gone: asyncio.Event) -> None:
+    """Return when the client has been gone for a moment, though not all was taken that it sent."""
+    await gone.wait()
+    await asyncio.sleep(LAST_KEYS_SECONDS)
 
 
 async def _obey(text: str, socket: WebSocket, viewer: Viewer) -> None:
