@@ -25,6 +25,7 @@ from emulator.errors import (
     InvalidJson,
     NotImplementedYet,
     PayloadTooLarge,
+    TierRequired,
     UpgradeRequired,
 )
 from emulator.exchange import Exchange
@@ -100,6 +101,7 @@ class Dispatcher:
         handler = HANDLERS.get(operation.id)
         if handler is None:
             raise NotImplementedYet(f"{operation.method} {operation.path} is not in this version")
+        _check_tier(operation, exchange)
         if operation.upgrades and scope["type"] != "websocket":
             raise UpgradeRequired("Open a WebSocket on this path")
         body = self._body(operation, headers, raw, exchange)
@@ -190,6 +192,15 @@ class Dispatcher:
             for parameter in operation.query
             if parameter.name in given
         }
+
+
+def _check_tier(operation: Operation, exchange: Exchange) -> None:
+    """Raise TierRequired for a sender of the free tier where that does not have the operation."""
+    if operation.paid and exchange.account is not None and exchange.account.is_free:
+        raise TierRequired(
+            f"The free tier does not have {operation.method} {operation.path}; "
+            "use a key of a paid tier"
+        )
 
 
 def _is_signed(operation: Operation, headers: Headers) -> bool:

@@ -70,6 +70,7 @@ async def get_session(emulator: Emulator, call: Call) -> Reply:
 
 async def check_deletable(emulator: Emulator, call: Call) -> None:
     """Raise NotFound, or Locked, before anybody looks for a one-time code."""
+    emulator.readiness.require()
     lives, owner = emulator.sessions.lives, call.account.public_key
     if lives.ended(call.path["id"], owner) is None:
         emulator.sessions.check_unlocked(lives.find(call.path["id"], owner))
@@ -95,7 +96,7 @@ async def delete_session(emulator: Emulator, call: Call) -> Reply:
     if call.query.get("audit", False):
         files = await sessions.recorded(record)
         document["artifacts"] = [artifact(file) for file in files]
-    sessions.recordings.remove(record.session_id)
+    await sessions.recordings.remove(record.session_id)
     return Reply(shown(document) | {"id": record.session_id})
 
 

@@ -83,7 +83,7 @@ async def _first(
     telling: "asyncio.Future[Ending]", *others: "asyncio.Future[None]"
 ) -> Ending | None:
     """What was told, unless another one is done before."""
-    tasks: tuple[asyncio.Future[Any], ...] = (telling, *others)
+    tasks: list[asyncio.Future[Any]] = [telling, *others]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if telling.done():

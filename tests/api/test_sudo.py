@@ -1,78 +1,77 @@
 """One-time codes on the wire: who is asked, and when in a request's way."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from emulator.api.call import Call, Reply
-from emulator.api.table import HANDLERS, SUBJECTS
-from emulator.emulator import Emulator
-from emulator.errors import NotFound
 from tests.client import Client, test_account
 from tests.server import Server
 
-PATH = "/sessions/sess_1"
 CODE = "424242"
 
 
 @pytest.fixture
-def deleted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was deleted, of one session that is there."""
-    seen: list[str] = []
-
-    async def delete(_emulator: Emulator, call: Call) -> Reply:
-        seen.append(call.path["id"])
-        return Reply({"status": "terminated"})
-
-    async def find(_emulator: Emulator, call: Call) -> None:
-        if call.path["id"] != "sess_1":
-            raise NotFound("There is no such session")
-
-    monkeypatch.setitem(HANDLERS, "deleteSession", delete)
-    monkeypatch.setitem(SUBJECTS, "deleteSession", find)
-    return seen
-
-
-@pytest.fixture
 def careful(server: Server) -> Iterator[Client]:
+    """An account whose sessions end with a one-time code alone."""
     made = Client(server.api, test_account("sudo"))
     yield made
     made.close()
 
 
-def confirmation(challenge: str) -> Any:  # noqa: ANN401 - headers, to be spread
-    return {"X-Sudo-OTP": CODE, "X-Sudo-Challenge": challenge}
+@contextmanager
+def session(client: Client) -> Iterator[str]:
+    """The path of a session, which is gone afterwards."""
+    created = client.post("/sessions", {"shell": "sh"})
+    assert created.status_code == 200, created.text
+    path = f"/sessions/{created.json()['id']}"
+    try:
+        yield path
+    finally:
+        client.post(f"{path}/unlock", {})
+        client.send("DELETE", path)  # asks for a code, which is then given
+        client.send("DELETE", path, **confirmation())
 
 
-def test_a_code_is_asked_for_and_lets_the_operation_happen(
-    careful: Client, deleted: list[str]
-) -> None:
-    asked = careful.send("DELETE", PATH)
-    document = asked.json()
-    assert (asked.status_code, document["code"]) == (428, "SUDO_REQUIRED")
-    assert document["error"] == "Confirmation required"
-    assert deleted == []
-    given = confirmation(document["challenge_id"])
-    assert careful.send("DELETE", PATH, **given).status_code == 200
-    assert deleted == ["sess_1"]
-    assert careful.send("DELETE", PATH, **given).status_code == 428
+def confirmation(challenge: str = "", code: str = CODE) -> Any:  # noqa: ANN401 - to be spread
+    return {"X-Sudo-OTP": code, "X-Sudo-Challenge": challenge}
 
 
-def test_an_empty_challenge_is_none(careful: Client, deleted: list[str]) -> None:
-    careful.send("DELETE", PATH)
-    assert careful.send("DELETE", PATH, **confirmation("")).status_code == 200
-    assert deleted == ["sess_1"]
+def challenge(client: Client, path: str) -> str:
+    asked = client.send("DELETE", path)
+    assert (asked.status_code, asked.json()["code"]) == (428, "SUDO_REQUIRED")
+    assert asked.json()["error"] == "Confirmation required"
+    return str(asked.json()["challenge_id"])
 
 
-def test_what_is_not_there_or_not_well_formed_needs_no_code(
-    careful: Client, deleted: list[str]
-) -> None:
-    assert careful.send("DELETE", "/sessions/sess_2").status_code == 404
-    assert careful.send("DELETE", f"{PATH}?audit=yes").status_code == 400
-    assert deleted == []
+def test_a_code_is_asked_for_and_lets_the_operation_happen_once(careful: Client) -> None:
+    with session(careful) as path:
+        given = challenge(careful, path)
+        assert careful.get(path).json()["status"] == "running"
+        wrong = careful.send("DELETE", path, **confirmation(given, "000000"))
+        assert (wrong.status_code, wrong.json()["challenge_id"]) == (428, given)
+        deleted = careful.send("DELETE", path, **confirmation(given))
+        assert (deleted.status_code, deleted.json()["status"]) == (200, "terminated")
+        assert careful.send("DELETE", path, **confirmation(given)).status_code == 404
 
 
-def test_other_accounts_are_not_asked(client: Client, deleted: list[str]) -> None:
-    assert client.send("DELETE", PATH).status_code == 200
-    assert deleted == ["sess_1"]
+def test_a_challenge_is_for_one_session_and_needs_no_name(careful: Client) -> None:
+    with session(careful) as one, session(careful) as other:
+        of_other = challenge(careful, other)
+        assert careful.send("DELETE", one, **confirmation(of_other)).status_code == 428
+        assert careful.get(one).json()["status"] == "running"
+        assert careful.send("DELETE", other, **confirmation()).status_code == 200
+
+
+def test_what_cannot_happen_needs_no_code(careful: Client) -> None:
+    assert careful.send("DELETE", "/sessions/sess_none").status_code == 404
+    with session(careful) as path:
+        assert careful.send("DELETE", f"{path}?audit=yes").status_code == 400
+        careful.post(f"{path}/lock", {})
+        assert careful.send("DELETE", path).status_code == 409
+
+
+def test_other_accounts_are_not_asked(client: Client) -> None:
+    with session(client) as path:
+        assert client.send("DELETE", path).status_code == 200
