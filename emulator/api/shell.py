@@ -12,6 +12,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from emulator.api.call import Call, Upgraded
 from emulator.emulator import Emulator
+from emulator.exchange import GONE
 from emulator.sessions.doors import require_running
 from emulator.sessions.ending import Ending
 from emulator.sessions.terminal import Viewer
@@ -72,6 +73,7 @@ async def converse(socket: WebSocket, viewer: Viewer, ending: Awaitable[Ending])
         others = (
             asyncio.ensure_future(_listen(socket, viewer, keyboard)),
             asyncio.ensure_future(keyboard.type()),
+            asyncio.ensure_future(_gone(socket.scope["extensions"][GONE]["event"])),
         )
         return await _first(telling, *others)
     except (WebSocketDisconnect, ClientDisconnected, TimeoutError):
@@ -143,6 +145,12 @@ async def _listen(socket: WebSocket, viewer: Viewer, keyboard: "_Keyboard") -> N
     with suppress(TimeoutError):
         async with asyncio.timeout(LAST_KEYS_SECONDS):
             await keyboard.empty()
+
+
+async def _gone(gone: asyncio.Event) -> None:
+    """Return when the client has been gone for a moment, though not all was taken that it sent."""
+    await gone.wait()
+    await asyncio.sleep(LAST_KEYS_SECONDS)
 
 
 async def _obey(text: str, socket: WebSocket, viewer: Viewer) -> None:
