@@ -128,6 +128,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         stack.push_async_callback(runs.close)
         sessions = _sessions(settings, database, catalogue, builder, slots, budget, clock, machines)
         stack.push_async_callback(machines.close)
+        stack.push_async_callback(sessions.recordings.close)
         stack.push_async_callback(sessions.close)
         yield Emulator(
             settings=settings,
@@ -300,6 +301,7 @@ async def housekeeping(emulator: Emulator) -> None:
     """What recurs for as long as the emulator runs."""
     while True:
         emulator.jobs.expire()
+        await emulator.sessions.tidy()
         await asyncio.sleep(EXPIRE_EVERY_SECONDS)
 
 

@@ -96,7 +96,7 @@ async def delete_session(emulator: Emulator, call: Call) -> Reply:
     if call.query.get("audit", False):
         files = await sessions.recorded(record)
         document["artifacts"] = [artifact(file) for file in files]
-    sessions.recordings.remove(record.session_id)
+    await sessions.recordings.remove(record.session_id)
     return Reply(shown(document) | {"id": record.session_id})
 
 

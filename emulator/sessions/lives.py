@@ -3,12 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
 
 from emulator.clock import Clock
 from emulator.errors import NotFound
 from emulator.limits import Slots
-from emulator.sandbox.agent import AgentError
+from emulator.sandbox.agent import AgentError, AgentLost
 from emulator.sandbox.engine import EngineError
 from emulator.sandbox.machine import Machines
 from emulator.sessions.ending import Ending
@@ -70,15 +69,27 @@ class Lives:
 
     def ended(self, name: str, owner: str) -> Ended | None:
         """An account's session that ended by itself a while ago."""
-        self._forget_the_oldest()
+        oldest = self._clock.monotonic() - ENDED_SECONDS
         for ended in self._ended.values():
-            if ended.record.owner == owner and ended.goes_by(name):
+            if ended.record.owner == owner and ended.goes_by(name) and ended.at >= oldest:
                 return ended
         return None
 
     def forget(self, session_id: str) -> None:
         """Nothing is left of one that has ended."""
         self._ended.pop(session_id, None)
+
+    def forget_old(self) -> list[str]:
+        """Forget those that ended long ago, and the oldest of too many; their ids."""
+        oldest, kept = self._clock.monotonic() - ENDED_SECONDS, list(self._ended)[-ENDED_MOST:]
+        forgotten = [
+            session_id
+            for session_id, ended in self._ended.items()
+            if ended.at < oldest or session_id not in kept
+        ]
+        for session_id in forgotten:
+            self.forget(session_id)
+        return forgotten
 
     def begin(self, session: Session) -> None:
         """From now on it is found, and ends when its time is over."""
@@ -135,27 +146,23 @@ class Lives:
         else:
             await self._clock.sleep(left)
 
-    def _forget_the_oldest(self) -> None:
-        oldest = self._clock.monotonic() - ENDED_SECONDS
-        while self._ended:
-            session_id, ended = next(iter(self._ended.items()))
-            if ended.at >= oldest and len(self._ended) <= ENDED_MOST:
-                return
-            del self._ended[session_id]
-
 
 async def _exited(session: Session) -> None:
-    """Return when its multiplexer has ended; a lost agent is another's concern."""
-    if session.server is not None:
-        with suppress(AgentError):
-            async for _ in session.server.output():
-                pass
-            await session.server.wait()
-            endings = [client.ending for client in session.clients]
-            if endings:  # their own programs end now, with last words
-                await asyncio.wait(endings, timeout=LAST_WORDS_SECONDS)
-            return
-    await _never()
+    """Return when its multiplexer has ended, perhaps while no emulator was there to be told."""
+    if session.server is None:
+        await _never()
+        return
+    try:
+        async for _ in session.server.output():
+            pass
+        await session.server.wait()
+    except AgentLost:
+        await _never()  # which is told elsewhere
+    except AgentError as error:
+        logger.info("the multiplexer of session %s has ended: %s", session.id, error)
+    endings = [client.ending for client in session.clients]
+    if endings:  # their own programs end now, with last words
+        await asyncio.wait(endings, timeout=LAST_WORDS_SECONDS)
 
 
 async def _never() -> None:

@@ -124,7 +124,12 @@ class Sessions:
         """What was recorded of a session, which may have ended; nothing if it was not audited."""
         if not record.audited:
             return []
-        return await asyncio.to_thread(self.recordings.artifacts, record.session_id)
+        return await self.recordings.artifacts(record.session_id)
+
+    async def tidy(self) -> None:
+        """Nothing is left of those that ended long ago."""
+        for session_id in self.lives.forget_old():
+            await self.recordings.remove(session_id)
 
     async def execute(self, session: Session, line: str, stop: Stop) -> Outcome:
         """Run a command line beside its shell, to the end.
@@ -156,6 +161,7 @@ class Sessions:
         ):
             if session is not None:
                 self.lives.begin(session)
+        await self.recordings.keep_only([record.session_id for record in records])
         return len(self.lives.all())
 
     async def _restored(self, record: SessionRecord, state: str | None) -> Session | None:

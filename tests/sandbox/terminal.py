@@ -42,6 +42,11 @@ class Terminal:
         cursor = self._screen.cursor
         return self._screen.display[cursor.y][: cursor.x]
 
+    def colour_of(self, text: str) -> str:
+        """The colour of the last place where `text` is shown: a name or six hexadecimal digits."""
+        row, line = next(it for it in reversed([*enumerate(self.lines)]) if text in it[1])
+        return self._screen.buffer[row][line.rindex(text)].fg
+
     async def until(self, seen: Callable[["Terminal"], bool]) -> None:
         """Wait until `seen` holds; raises AssertionError with the screen when that never comes."""
         try:

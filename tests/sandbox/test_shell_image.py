@@ -16,19 +16,23 @@ from tests.sandbox.session_container import on_terminal, session_agent
 from tests.sandbox.terminal import Terminal
 
 TOOLS = (
-    "awk bc bzip2 cc curl file find gcc git grep gzip htop ip jq less lsof make nano nc node npm "
-    "npx openssl patch pip ps python rsync screen sed socat sqlite3 ss ssh strace sudo tar tmux "
-    "tree unzip vi watch wget xxd xz zip"
+    "awk bc bzip2 cc clear curl file find gcc git grep gzip htop ip jq less lsof make nano nc node "
+    "npm npx openssl patch pip ps python reset rsync screen sed socat sqlite3 ss ssh strace sudo "
+    "tar tmux tput tree unzip vi vim watch wget xxd xz zip zstd"
 )
 
 
+CATALOGUE = Catalogue.load(RUNTIMES)
+SESSION_IMAGES = sorted({shell.image for shell in CATALOGUE.shells.shells.values()})
+
+
 @asynccontextmanager
-async def session() -> AsyncIterator[Agent]:
+async def session(name: str = IMAGE) -> AsyncIterator[Agent]:
     client = docker.from_env()
     try:
-        image = Images(client, Catalogue.load(RUNTIMES)).image(IMAGE)
+        image = Images(client, CATALOGUE).image(name)
         if not image.exists(client):
-            pytest.skip(f"{IMAGE}: its image is not built here")
+            pytest.skip(f"{name}: its image is not built here")
         async with session_agent(client, image.reference) as agent:
             yield agent
     finally:
@@ -104,20 +108,57 @@ def shows(text: str) -> Callable[[Terminal], bool]:
     return lambda terminal: any(text in line for line in terminal.lines)
 
 
-@pytest.mark.parametrize(
-    ("multiplexer", "prefix", "attach"),
-    [("tmux", "\x02", ["tmux", "attach"]), ("screen", "\x01", ["screen", "-r"])],
-)
+def waits(terminal: Terminal) -> bool:
+    return terminal.before_cursor.endswith("# ")
+
+
 @scenario
-async def test_a_multiplexer_keeps_what_runs_in_it(
-    multiplexer: str, prefix: str, attach: list[str]
-) -> None:
+async def test_the_tab_key_completes_a_commands_arguments() -> None:
     async with session() as agent:
+        terminal = Terminal(agent.spawn(on_terminal("bash")))
+        await terminal.until(waits)
+        await terminal.press("git checko\t")
+        await terminal.until(shows("# git checkout"))
+
+
+@scenario
+async def test_the_prompt_and_lists_of_files_are_coloured() -> None:
+    async with session() as agent:
+        terminal = Terminal(agent.spawn(on_terminal("bash")))
+        await terminal.until(waits)
+        assert terminal.colour_of("root@") == "green"
+        await terminal.type_line("ls -d /usr/lib")
+        await terminal.until(lambda it: it.lines[1] == "/usr/lib")
+        assert terminal.colour_of("/usr/lib") == "blue"
+
+
+MULTIPLEXERS = {
+    "tmux": ("\x02", ["tmux", "attach"], "tmux-256color"),
+    "screen": ("\x01", ["screen", "-r"], "screen-256color"),
+}
+
+
+@pytest.mark.parametrize("multiplexer", MULTIPLEXERS)
+@pytest.mark.parametrize("image", SESSION_IMAGES)
+@scenario
+async def test_a_multiplexer_keeps_what_runs_in_it(image: str, multiplexer: str) -> None:
+    prefix, attach, term = MULTIPLEXERS[multiplexer]
+    async with session(image) as agent:
         terminal = Terminal(agent.spawn(on_terminal(multiplexer)))
-        await terminal.until(lambda it: it.before_cursor.endswith("# "))
-        await terminal.type_line("echo $((40 + 2)) Grüße")
-        await terminal.until(shows("42 Grüße"))
+        await terminal.until(waits)
+        await terminal.type_line("echo $((40 + 2)) Grüße $(tput colors) $TERM")
+        await terminal.until(shows(f"42 Grüße 256 {term}"))
         await terminal.press(f"{prefix}d")
         assert (await terminal.end()).code == 0
         again = Terminal(agent.spawn(on_terminal(*attach)))
         await again.until(shows("42 Grüße"))
+
+
+@scenario
+async def test_colours_of_24_bits_pass_through_tmux() -> None:
+    async with session() as agent:
+        terminal = Terminal(agent.spawn(on_terminal("tmux")))
+        await terminal.until(waits)
+        await terminal.type_line(r"printf '\033[38;2;255;100;3m%s\033[m\n' or''ange")
+        await terminal.until(shows("orange"))
+        assert terminal.colour_of("orange") == "ff6403"
