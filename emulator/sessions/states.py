@@ -98,15 +98,15 @@ class States:
         """Give it another number of vCPUs, with 2 GiB each; what it is made with is the least.
 
         Raises:
-            BadRequest: that is less than it was made with.
-            Conflict: it is frozen, or uses more memory than it would have.
+            Conflict: that is less than it was made with, it is frozen, or it uses more memory than
+                it would have.
             ConcurrencyLimited: each vCPU that is added takes a slot, and too few are free.
             NoCapacity: there was no memory for it in time.
             SandboxFailed: the engine does not do it.
         """
         record = session.record
         if vcpu < record.base_vcpu:
-            raise BadRequest(f"vcpu: the session was made with {record.base_vcpu}; not fewer")
+            raise Conflict(f"vcpu: the session was made with {record.base_vcpu}; not fewer")
         async with session.changing:
             require_running(session)
             await self._check_memory(session, vcpu)

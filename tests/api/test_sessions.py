@@ -338,7 +338,7 @@ def test_a_boost_is_of_two_processors_unless_told(make: Make, client: Client) ->
 
 
 def test_less_than_a_session_was_made_with_is_no_boost(make: Make, client: Client) -> None:
-    assert refused(client, make(vcpu=4), "boost", vcpu=2)[0] == 400
+    assert refused(client, make(vcpu=4), "boost", vcpu=2)[0] == 409
 
 
 def test_memory_in_use_is_not_taken_away(make: Make, client: Client) -> None:
