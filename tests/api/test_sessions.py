@@ -394,7 +394,7 @@ def test_a_ttl_ends_a_session_whatever_its_state(
     advance(server, 101)
     eventually(lambda: read(client, session)["status"] == "terminated")
     ended = read(client, session)
-    assert ended["message"] == "Its ttl of 600 seconds was over"
+    assert ended["message"] == "The session's ttl of 600 seconds was over"
     assert client.get("/sessions").json()["count"] == 0
     assert server.emulator.slots.taken(client.account) == 0
     status, details = refused(client, session, "execute", command="id")
