@@ -19,11 +19,12 @@ up: venv docker ## start the emulator; the first time this builds its images
 	@$(BIN)/unsandbox-emulator up $(ARGS)
 
 test: venv-dev docker ## run the tests, in real containers
-	@$(BIN)/unsandbox-emulator runtimes build $(LANGUAGES)
+	@$(BIN)/unsandbox-emulator runtimes build $(LANGUAGES) shell
 	@$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 contract: venv-dev docker ## the contract suite and its proof, against an emulator of their own
 	@$(BIN)/unsandbox-emulator runtimes build
+	@$(BIN)/unsandbox-emulator runtimes build shell
 	@$(BIN)/python -m scripts.contract $(ARGS)
 
 check: venv-dev ## lint, formatting, types
@@ -31,6 +32,7 @@ check: venv-dev ## lint, formatting, types
 
 bench: venv docker ## measure against the bars; exit status 3 when one is missed
 	@$(BIN)/unsandbox-emulator runtimes build
+	@$(BIN)/unsandbox-emulator runtimes build shell
 	@$(BIN)/python -m scripts.bench $(ARGS)
 
 image: venv docker ## build the emulator's own image, for docker-compose.yml

@@ -8,6 +8,8 @@ from typing import Any
 MAX_LIMIT = 1_000_000
 PUBLIC_KEY = re.compile(r"unsb-pk-[a-z0-9]{4}(-[a-z0-9]{4}){3}")
 SECRET_KEY = re.compile(r"unsb-sk-[a-z0-9]{5}(-[a-z0-9]{5}){3}")
+SUDO_CODE = re.compile(r"[!-~]{1,31}")
+"""What fits into a header, and into what the vendor's client reads from its terminal (un.c)."""
 
 
 class Status(StrEnum):
@@ -20,7 +22,10 @@ FREE_TIER = "Free"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One key pair; limits are requests a minute, requests at once (burst), slots."""
+    """One key pair; limits are requests a minute, requests at once (burst), slots.
+
+    With a `sudo_code`, operations that cannot be undone ask for it (`sudo.py`).
+    """
 
     public_key: str
     secret_key: str
@@ -49,6 +54,8 @@ class Account:
             raise ValueError("burst must be at least a sixtieth of rate_per_minute")
         if not 1 <= len(self.tier) <= 64 or not self.tier.isprintable():
             raise ValueError("tier must be 1 to 64 printable characters")
+        if self.sudo_code is not None and not SUDO_CODE.fullmatch(self.sudo_code):
+            raise ValueError("sudo_code must be 1 to 31 visible ASCII characters")
 
     @property
     def is_free(self) -> bool:

@@ -50,6 +50,11 @@ class Verified:
     note: str | None = None
 
 
+def is_signed(headers: Headers) -> bool:
+    """Whether a request bears a signature, or any part of one."""
+    return any(name in headers for name in _HEADERS)
+
+
 def sign(secret_key: str, at: int | str, method: str, path: str, body: bytes = b"") -> str:
     """The lower-case hex signature of a request; `path` as it is sent."""
     return _digest(secret_key, f"{at}:{method}:{path}:".encode() + body)

@@ -6,13 +6,14 @@ elsewhere. The aliases and mistakes are those seen on the wire of the vendor's p
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from emulator.exchange import Exchange
 
 Fields = Mapping[str, str]
 V = TypeVar("V")
 
+_SESSION: Fields = {"network": "network_mode", "persistence": "multiplexer", "language": "shell"}
 _EXECUTE: Fields = {"network": "network_mode", "return_artifacts": "return_artifact"}
 
 FIELD_ALIASES: dict[str, Fields] = {
@@ -20,8 +21,23 @@ FIELD_ALIASES: dict[str, Fields] = {
     "executeAsync": _EXECUTE,
     "run": _EXECUTE,
     "runAsync": _EXECUTE,
+    "createSession": _SESSION,
 }
 """Alias -> canonical field, by operation; an alias counts only where the canonical is absent."""
+
+ITEM_ALIASES: dict[str, Fields] = {"input_files": {"content_base64": "content"}}
+"""The same for the objects in a list, by the list's field, whatever the operation."""
+
+FLAGS: dict[str, dict[str, tuple[str, str]]] = {
+    "createSession": {"tmux": ("multiplexer", "tmux"), "screen": ("multiplexer", "screen")},
+}
+"""Booleans that stand for the value of another field: true is that value, false is nothing."""
+
+SHELL_OPERATIONS = ("createSession", "cloneSnapshot")
+"""Their `shell` may be the name of a language."""
+
+BODY_PARAMETERS: dict[str, tuple[str, ...]] = {"createSession": ("audit",)}
+"""Query parameters that some clients send as booleans in the body."""
 
 JOBS_OBJECT_AGENTS = ("un-", "python-requests/", "Python/", "Java/", "PHP", "Ruby")
 """How the `User-Agent` of clients begins that read `GET /jobs` as an object with `jobs`.
@@ -43,22 +59,61 @@ _ECHO_BYTES = 131_072
 """The shell gets such a body within one argument; Linux takes no longer one (MAX_ARG_STRLEN)."""
 
 
-def canonical_body(operation_id: str, body: object, exchange: Exchange) -> object:
-    """`body` with its aliases renamed and its nulls dropped; `[]` counts as `{}`."""
+def canonical_body(operation_id: str, body: object, exchange: Exchange, shells: Fields) -> object:
+    """`body` with its aliases renamed and its nulls dropped; `[]` counts as `{}`.
+
+    `shells` says which shell or REPL is meant by the name of a language.
+    """
     if body == []:
-        exchange.notes.append("compat: [] read as {}")
+        _note(exchange, "[] read as {}")
         return {}
     if not isinstance(body, dict):
         return body
     present = {name: value for name, value in body.items() if value is not None}
     if len(present) != len(body):
-        exchange.notes.append("compat: null fields dropped")
-    return _rename(FIELD_ALIASES.get(operation_id, {}), present, exchange)
+        _note(exchange, "null fields dropped")
+    _read_flags(FLAGS.get(operation_id, {}), present, exchange)
+    _rename(FIELD_ALIASES.get(operation_id, {}), present, exchange)
+    for name, aliases in ITEM_ALIASES.items():
+        items = present.get(name)
+        for item in items if isinstance(items, list) else ():
+            if isinstance(item, dict):
+                _rename(aliases, item, exchange)
+    if operation_id in SHELL_OPERATIONS:
+        _respell("shell", shells, present, exchange)
+    return present
 
 
-def canonical_query(operation_id: str, query: dict[str, str], exchange: Exchange) -> dict[str, str]:
-    """Query parameters with their aliases renamed."""
-    return _rename(FIELD_ALIASES.get(operation_id, {}), query, exchange)
+def canonical_query(
+    operation_id: str, query: dict[str, str], body: object, exchange: Exchange
+) -> dict[str, str]:
+    """Query parameters under their names, with what stands in the body in place of them."""
+    given = _rename(FIELD_ALIASES.get(operation_id, {}), query, exchange)
+    for name in BODY_PARAMETERS.get(operation_id, ()):
+        if isinstance(body, dict) and isinstance(body.get(name), bool):
+            given.setdefault(name, str(body[name]).lower())
+            _note(exchange, f"{name} read from the body")
+    return given
+
+
+def _read_flags(
+    flags: Mapping[str, tuple[str, str]], fields: dict[str, Any], exchange: Exchange
+) -> None:
+    for flag, (name, value) in flags.items():
+        is_set = fields.get(flag)
+        if isinstance(is_set, bool):
+            del fields[flag]
+            if is_set:
+                fields.setdefault(name, value)
+            _note(exchange, f"{flag} read as {name}")
+
+
+def _respell(name: str, spellings: Fields, fields: dict[str, Any], exchange: Exchange) -> None:
+    """Put a value's usual spelling in its place."""
+    given = fields.get(name)
+    if isinstance(given, str) and given in spellings:
+        fields[name] = spellings[given]
+        _note(exchange, f"{name} {given} read as {spellings[given]}")
 
 
 def _rename(aliases: Fields, fields: dict[str, V], exchange: Exchange) -> dict[str, V]:
@@ -66,15 +121,22 @@ def _rename(aliases: Fields, fields: dict[str, V], exchange: Exchange) -> dict[s
         if alias in fields:
             value = fields.pop(alias)
             fields.setdefault(name, value)
-            exchange.notes.append(f"compat: {alias} read as {name}")
+            _note(exchange, f"{alias} read as {name}")
     return fields
+
+
+def _note(exchange: Exchange, what: str) -> None:
+    """Tell the journal, once however often a request does it."""
+    note = f"compat: {what}"
+    if note not in exchange.notes:
+        exchange.notes.append(note)
 
 
 def wants_jobs_object(headers: Mapping[str, str], exchange: Exchange) -> bool:
     """Whether the sender is one of the clients that know a list of jobs as an object only."""
     wanted = headers.get("user-agent", "").startswith(JOBS_OBJECT_AGENTS)
     if wanted:
-        exchange.notes.append("compat: the list as an object, for this client")
+        _note(exchange, "the list as an object, for this client")
     return wanted
 
 

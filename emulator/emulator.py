@@ -20,9 +20,11 @@ from emulator.sandbox.images import Images
 from emulator.sandbox.network import Network
 from emulator.sandbox.pool import Pool
 from emulator.sandbox.runtimes import Catalogue
+from emulator.sessions.sessions import Sessions
 from emulator.settings import Settings
 from emulator.spec import Spec
 from emulator.store.accounts import AccountStore
+from emulator.sudo import Challenges
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Emulator:
     authenticator: Authenticator
     rates: RateLimits
     slots: Slots
+    challenges: Challenges
     journal: Journal
     faults: FaultRules
     jobs: Jobs
@@ -50,6 +53,7 @@ class Emulator:
     readiness: Readiness
     authority: Authority
     inner: socket.socket
+    sessions: Sessions
 
     def obstacles(self) -> list[str]:
         """Why an execution would not work now; empty when it would."""

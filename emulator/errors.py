@@ -3,7 +3,8 @@
 ApiError
 ├── BadRequest                400 INVALID_REQUEST
 │   ├── InvalidJson           400 INVALID_JSON
-│   └── UnknownLanguage       400 UNKNOWN_LANGUAGE
+│   ├── UnknownLanguage       400 UNKNOWN_LANGUAGE
+│   └── UnknownShell          400 UNKNOWN_SHELL
 ├── Unauthorized              401
 │   ├── InvalidKey            401 INVALID_KEY
 │   ├── InvalidSignature      401 INVALID_SIGNATURE
@@ -17,10 +18,13 @@ ApiError
 │   └── JobNotFound           404 JOB_NOT_FOUND
 ├── MethodNotAllowed          405 METHOD_NOT_ALLOWED
 ├── Conflict                  409 CONFLICT
-│   └── JobEnded              409 JOB_ENDED
+│   ├── JobEnded              409 JOB_ENDED
+│   └── Locked                409 LOCKED
 ├── PayloadTooLarge           413 PAYLOAD_TOO_LARGE
 ├── UnsupportedMediaType      415 UNSUPPORTED_MEDIA_TYPE
 ├── MisdirectedRequest        421 MISDIRECTED_REQUEST
+├── UpgradeRequired           426 UPGRADE_REQUIRED
+├── SudoRequired              428 SUDO_REQUIRED
 ├── RateLimited               429 RATE_LIMITED
 ├── ConcurrencyLimited        429 CONCURRENCY_LIMIT
 │   └── PendingLimited        429 PENDING_LIMIT
@@ -78,6 +82,11 @@ class InvalidJson(BadRequest):
 class UnknownLanguage(BadRequest):
     code = "UNKNOWN_LANGUAGE"
     error = "Unknown language"
+
+
+class UnknownShell(BadRequest):
+    code = "UNKNOWN_SHELL"
+    error = "Unknown shell"
 
 
 class Unauthorized(ApiError):
@@ -168,6 +177,11 @@ class JobEnded(Conflict):
     error = "Job has already ended"
 
 
+class Locked(Conflict):
+    code = "LOCKED"
+    error = "Locked"
+
+
 class PayloadTooLarge(ApiError):
     status = 413
     code = "PAYLOAD_TOO_LARGE"
@@ -184,6 +198,24 @@ class MisdirectedRequest(ApiError):
     status = 421
     code = "MISDIRECTED_REQUEST"
     error = "Misdirected request"
+
+
+class UpgradeRequired(ApiError):
+    status = 426
+    code = "UPGRADE_REQUIRED"
+    error = "Upgrade required"
+
+    def __init__(self, details: str) -> None:
+        super().__init__(details)
+        self.headers.update({"Connection": "Upgrade", "Upgrade": "websocket"})
+
+
+class SudoRequired(ApiError):
+    """Carries `challenge_id`, which the one-time code has to come back with."""
+
+    status = 428
+    code = "SUDO_REQUIRED"
+    error = "Confirmation required"
 
 
 class RateLimited(ApiError):

@@ -15,6 +15,11 @@ def job_id() -> str:
     return str(uuid.uuid4())
 
 
+def session_id() -> str:
+    """`sess_` and 32 hexadecimal digits; whoever knows it may open the session's shell."""
+    return f"sess_{secrets.token_hex(16)}"
+
+
 def request_id() -> str:
     """The id on every answer (`X-Request-Id`), in the journal and in the log."""
     return f"req_{secrets.token_hex(16)}"
@@ -23,6 +28,11 @@ def request_id() -> str:
 def fault_id() -> str:
     """The id of a fault rule."""
     return f"fault_{secrets.token_hex(16)}"
+
+
+def challenge_id() -> str:
+    """The id of what a one-time code answers."""
+    return f"chal_{secrets.token_hex(16)}"
 
 
 def public_key() -> str:

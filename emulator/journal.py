@@ -53,7 +53,7 @@ class Journal:
     def record_connection(self, connection: Connection) -> None:
         entry: Entry = {
             "at": self._clock.isoformat(),
-            "job_id": connection.origin.job_id,
+            connection.origin.kind: connection.origin.id,
             "account": connection.origin.account,
             "sandbox": connection.sandbox,
             "way": connection.way,

@@ -33,17 +33,26 @@ from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.execution import Executor
 from emulator.sandbox.images import BuildFailed, Images, build
 from emulator.sandbox.limits import MIB, Budget, Limits, machine_memory
+from emulator.sandbox.machine import Machines
 from emulator.sandbox.network import SEMITRUSTED, ZEROTRUST, Network, Zerotrust
 from emulator.sandbox.pool import RUNS_MAX, Policy, Pool
 from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.sandbox.starting import Starter
+from emulator.sessions.doors import Doors
+from emulator.sessions.lives import Lives
+from emulator.sessions.promises import Promises
+from emulator.sessions.recording import Recordings
+from emulator.sessions.sessions import Sessions
+from emulator.sessions.states import States
 from emulator.settings import SettingError, Settings
 from emulator.spec import Spec
 from emulator.store.accounts import open_accounts
 from emulator.store.database import Database, DirectoryLock
 from emulator.store.jobs import JobStore
 from emulator.store.secrets import SecretBox, load_key
+from emulator.store.sessions import MachineNames, SessionStore
 from emulator.store.tables import properties
+from emulator.sudo import Challenges
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +114,22 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             pool, builder, engine, networks, budget, clock, settings.queue_timeout, compiles
         )
         stack.push_async_callback(builder.close)
+        machines = Machines(
+            engine,
+            images,
+            networks,
+            clock,
+            budget.total,
+            settings.pool_idle,
+            MachineNames(database).next,
+        )
         jobs, slots = _jobs(settings, database, clock), Slots()
         runs = Runs(jobs, slots, executor, clock)
         stack.push_async_callback(runs.close)
+        sessions = _sessions(settings, database, catalogue, builder, slots, budget, clock, machines)
+        stack.push_async_callback(machines.close)
+        stack.push_async_callback(sessions.recordings.close)
+        stack.push_async_callback(sessions.close)
         yield Emulator(
             settings=settings,
             spec=spec,
@@ -116,6 +138,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             authenticator=Authenticator(accounts, clock, strict=settings.strict),
             rates=RateLimits(clock),
             slots=slots,
+            challenges=Challenges(clock),
             journal=journal,
             faults=FaultRules(spec),
             jobs=jobs,
@@ -130,6 +153,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             readiness=readiness,
             authority=authority,
             inner=listener,
+            sessions=sessions,
         )
 
 
@@ -152,6 +176,36 @@ def _jobs(settings: Settings, database: Database, clock: Clock) -> Jobs:
         retention=settings.job_retention,
         pending_jobs=settings.pending_jobs,
         pending_bytes=settings.pending_memory * MIB,
+    )
+
+
+def _sessions(
+    settings: Settings,
+    database: Database,
+    catalogue: Catalogue,
+    builder: Builder,
+    slots: Slots,
+    budget: Budget,
+    clock: Clock,
+    machines: Machines,
+) -> Sessions:
+    store, shells = SessionStore(database), catalogue.shells
+    lives = Lives(machines, store, slots, clock)
+    recordings = Recordings(settings.data_dir / "audit", clock)
+    promises = Promises(budget, clock, settings.session_memory * MIB, settings.queue_timeout)
+    return Sessions(
+        lives=lives,
+        states=States(lives, machines, store, slots, promises, clock),
+        doors=Doors(lives, shells, store, recordings),
+        recordings=recordings,
+        machines=machines,
+        builder=builder,
+        shells=shells,
+        store=store,
+        slots=slots,
+        promises=promises,
+        clock=clock,
+        queue_seconds=settings.queue_timeout,
     )
 
 
@@ -193,9 +247,12 @@ async def prepare(emulator: Emulator, report: Report) -> None:
         BuildFailed: an image cannot be built.
     """
     runtimes = chosen_runtimes(emulator.catalogue, emulator.settings.languages)
-    leftovers = await emulator.engine.remove_leftovers()
+    leftovers = await emulator.engine.remove_leftovers(emulator.sessions.containers())
     if leftovers:
         report(f"Removed {leftovers} containers that an earlier run left behind.")
+    sessions = await emulator.sessions.restore(await emulator.engine.states())
+    if sessions:
+        report(f"Took up {sessions} sessions of an earlier run.")
     emulator.readiness.block("start", "images are being built")
     await _build(emulator, runtimes, report)
     for runtime in runtimes:
@@ -244,6 +301,7 @@ async def housekeeping(emulator: Emulator) -> None:
     """What recurs for as long as the emulator runs."""
     while True:
         emulator.jobs.expire()
+        await emulator.sessions.tidy()
         await asyncio.sleep(EXPIRE_EVERY_SECONDS)
 
 

@@ -97,19 +97,34 @@ class Slots:
     @contextmanager
     def hold(self, account: Account) -> Iterator[None]:
         """Take a slot for the block; raises ConcurrencyLimited where none is free."""
-        taken = self.taken(account)
-        if taken >= account.concurrency:
-            raise ConcurrencyLimited(
-                f"All {account.concurrency} slots of this key are taken; "
-                "wait for an execution to end, or use a key with more slots",
-                active_executions=taken,
-                concurrency_limit=account.concurrency,
-            )
-        self._taken[account.public_key] = taken + 1
+        self.take(account)
         try:
             yield
         finally:
-            self._release(account.public_key)
+            self.give_back(account.public_key)
+
+    def take(self, account: Account, count: int = 1) -> None:
+        """Take slots until they are given back; raises ConcurrencyLimited for too few."""
+        taken = self.taken(account)
+        if taken + count > account.concurrency:
+            raise ConcurrencyLimited(
+                f"{taken} of the {account.concurrency} slots of this key are taken, and this "
+                f"takes {count}; wait for an execution to end, end or freeze a session or "
+                "service, or use a key with more slots",
+                active_executions=taken,
+                concurrency_limit=account.concurrency,
+            )
+        self._taken[account.public_key] = taken + count
+
+    def resume(self, public_key: str, count: int) -> None:
+        """Slots that were taken before a restart are taken again, however many the key has now."""
+        if count:
+            self._taken[public_key] = self._taken.get(public_key, 0) + count
+
+    def give_back(self, public_key: str, count: int = 1) -> None:
+        """The opposite of `take`."""
+        for _ in range(count):
+            self._release(public_key)
 
     @asynccontextmanager
     async def wait(self, account: Account, stop: Stop, clock: Clock) -> AsyncIterator[None]:

@@ -11,12 +11,25 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
+from emulator.exchange import GONE
 from emulator.injection import CUT
 from emulator.settings import SettingError, Settings
 
 GRACE_SECONDS = 5
 """How long requests may take to end once the emulator is told to stop."""
+
+MAX_MESSAGE = 1024 * 1024
+"""Bytes of one WebSocket message from a client; a larger one ends the connection with 1009."""
+MANY_FRAGMENTS = 1024
+PING_SECONDS = 10
+"""How often the other end of a WebSocket is asked for a sign of life.
+
+It keeps idle connections open on their way, and one whose client is gone is noticed though nothing
+is read from it: the second ping after that cannot be sent.
+"""
 
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is told instead
@@ -28,6 +41,40 @@ class _Http(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {CUT: {"connection": self.transport.close}}
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """WebSockets whose other ends cannot make anything grow that is kept for them.
+
+    Messages wait within limits already: neither is one read before those before it are taken, nor
+    is one sent before most of what was sent has left. That the connection is gone is told by GONE,
+    though messages wait that nobody has taken.
+    """
+
+    _gone: asyncio.Event
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._gone = asyncio.Event()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._gone.set()
+
+    async def run_asgi(self) -> None:
+        self.scope["extensions"] = {**(self.scope["extensions"] or {}), GONE: {"event": self._gone}}
+        await super().run_asgi()
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # the pong is for somebody who does not read
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= MANY_FRAGMENTS:  # of which any number may be empty
+            self.frames = [b"".join(self.frames)]
+        super().handle_cont(event)
 
 
 class _Server(uvicorn.Server):
@@ -121,7 +168,11 @@ async def serving(
     config = uvicorn.Config(
         app,
         http=_Http,
-        ws="websockets-sansio",
+        ws=_WebSocket,
+        ws_max_size=MAX_MESSAGE,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=None,  # who is stopped, or has a paste in the way, answers none
+        ws_per_message_deflate=False,  # costs processor time, and the client is on this machine
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -20,7 +20,10 @@ from emulator.journal import Journal
 access = logging.getLogger("emulator.access")
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
-_STATUS_MESSAGES = frozenset({"http.response.start", "websocket.http.response.start"})
+_STATUS_MESSAGES = frozenset(
+    {"http.response.start", "websocket.http.response.start", "websocket.accept"}
+)
+_SWITCHING_PROTOCOLS = 101
 
 
 class RequestRecord:
@@ -45,8 +48,9 @@ class RequestRecord:
 
         async def tagged(message: Message) -> None:
             if message["type"] in _STATUS_MESSAGES:
-                exchange.status = message["status"]
-                message["headers"].append((b"x-request-id", exchange.request_id.encode()))
+                exchange.status = message.get("status", _SWITCHING_PROTOCOLS)
+                own = (b"x-request-id", exchange.request_id.encode())
+                message = {**message, "headers": [*message.get("headers", ()), own]}
             await send(message)
 
         try:

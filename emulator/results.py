@@ -31,11 +31,11 @@ def shown(document: Document) -> Document:
     more = _paired(document, PAIRS)
     artifacts = document.get("artifacts")
     if isinstance(artifacts, list):
-        more["artifacts"] = [_paired(artifact, _ARTIFACT_PAIRS) for artifact in artifacts]
+        more["artifacts"] = [_paired(one, _ARTIFACT_PAIRS) for one in artifacts]
     for name in _ARTIFACTS:
-        artifact = document.get(name)
-        if isinstance(artifact, dict):
-            more[name] = _paired(artifact, _ARTIFACT_PAIRS)
+        one = document.get(name)
+        if isinstance(one, dict):
+            more[name] = _paired(one, _ARTIFACT_PAIRS)
     return more
 
 
@@ -46,19 +46,25 @@ def _paired(document: Document, pairs: Mapping[str, str]) -> Document:
 
 def result(outcome: Outcome, program: Program) -> Document:
     """The part of a job that is known from its end."""
+    document = printed(outcome)
+    if outcome.ending is Ending.TIMED_OUT:
+        document["error"] = f"The program was stopped after its ttl of {program.ttl} seconds"
+    if program.return_artifact or program.return_wasm_artifact:
+        document |= _artifacts(outcome.artifacts)
+    return document
+
+
+def printed(outcome: Outcome) -> Document:
+    """What a program printed, and its exit code."""
     document: Document = {
         "success": outcome.succeeded,
         "stdout": outcome.stdout.text(),
         "stderr": outcome.stderr.text() + _closing_lines(outcome),
         "exit_code": outcome.exit_code,
     }
-    if outcome.ending is Ending.TIMED_OUT:
-        document["error"] = f"The program was stopped after its ttl of {program.ttl} seconds"
     for name, stream in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
         if stream.truncated:
             document[f"{name}_truncated"] = True
-    if program.return_artifact or program.return_wasm_artifact:
-        document |= _artifacts(outcome.artifacts)
     return document
 
 
@@ -88,16 +94,17 @@ def _artifacts(found: Artifacts) -> Document:
     document: Document = {}
     for name, one in (("artifact", found.binary), ("wasm_artifact", found.wasm)):
         if one is not None:
-            document[name] = _artifact(one)
+            document[name] = artifact(one)
     if found.skipped:
         document["artifacts_skipped"] = found.skipped
-    document["artifacts"] = [_artifact(file) for file in found.files]
+    document["artifacts"] = [artifact(file) for file in found.files]
     return document
 
 
-def _artifact(artifact: Artifact) -> Document:
+def artifact(file: Artifact) -> Document:
+    """A file, as documents have it."""
     return {
         "type": "base64",
-        "filename": artifact.filename,
-        "data": base64.b64encode(artifact.content).decode(),
+        "filename": file.filename,
+        "data": base64.b64encode(file.content).decode(),
     }

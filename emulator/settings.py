@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 ENV_PREFIX = "UNSANDBOX_EMULATOR_"
 
@@ -64,6 +65,15 @@ def _destinations(text: str) -> tuple[str, ...]:
         if _HOST_NAME.fullmatch(name) is None:
             ipaddress.IPv4Network(name)
     return _names(text)
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError("must be http://HOST[:PORT] or https://HOST[:PORT]")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must have no path")
+    return text.rstrip("/")
 
 
 def _choice(*allowed: str) -> Callable[[str], str]:
@@ -165,6 +175,13 @@ SETTINGS: tuple[Setting, ...] = (
         "NAMES",
     ),
     Setting(
+        "public_url",
+        _url,
+        _fixed(""),
+        "where clients reach the API, for URLs in answers; empty: as they asked for it",
+        "URL",
+    ),
+    Setting(
         "isolation",
         _choice(*ISOLATION),
         _fixed("reuse"),
@@ -187,6 +204,13 @@ SETTINGS: tuple[Setting, ...] = (
         _within(0, 1 << 24),
         _fixed(0),
         "MiB that running sandboxes may be promised together; 0: three quarters of the machine",
+        "MIB",
+    ),
+    Setting(
+        "session_memory",
+        _within(16, 2048),
+        _fixed(256),
+        "MiB of memory_budget that a session takes for each vCPU, though it may use 2048",
         "MIB",
     ),
     Setting(
@@ -300,11 +324,13 @@ class Settings:
     strict: bool
     test_keys: bool
     allowed_hosts: tuple[str, ...]
+    public_url: str
     isolation: str
     pool_size: int
     pool_idle: int
     start_concurrency: int
     memory_budget: int
+    session_memory: int
     queue_timeout: int
     compile_cache: int
     job_retention: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -15,6 +16,7 @@ from emulator.errors import BadRequest, MethodNotAllowed, NotFound, UnsupportedM
 METHODS = ("get", "put", "post", "delete", "patch")
 _MESSAGE_LIMIT = 800
 _JSON = "application/json"
+_UPGRADED = "101"
 
 
 class SpecError(ValueError):
@@ -23,6 +25,21 @@ class SpecError(ValueError):
 
 class ContractViolation(Exception):
     """The emulator was about to answer what openapi.yaml does not allow."""
+
+
+class Signature(Enum):
+    """Whether an operation's requests are signed."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+    @staticmethod
+    def of(security: list[dict[str, Any]]) -> "Signature":
+        """As `security` says: alternatives, of which an empty one is to say nothing."""
+        if not any(security):
+            return Signature.NONE
+        return Signature.OPTIONAL if {} in security else Signature.REQUIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +83,17 @@ _READERS = {"integer": _integer, "boolean": _boolean, "json": _json}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path, as the contract has it."""
+    """One method of one path, as the contract has it.
+
+    `paid` ones are not for the free tier; `sudo` ones may want a one-time code.
+    """
 
     id: str
     method: str
     path: str
-    public: bool
+    signature: Signature
+    paid: bool
+    sudo: bool
     bodies: Mapping[str, jsonschema_rs.Validator]
     query: tuple[Parameter, ...]
     responses: Mapping[str, Mapping[str, str]]
@@ -86,16 +108,31 @@ class Operation:
             accepted = ", ".join(sorted(self.bodies))
             raise UnsupportedMediaType(f"Content-Type must be one of: {accepted}") from None
 
+    @property
+    def upgrades(self) -> bool:
+        """Whether it is a WebSocket's handshake."""
+        return _UPGRADED in self.responses
+
+    def check_upgrade(self) -> None:
+        """Raise ContractViolation when the contract has no WebSocket here."""
+        if self._documented(_UPGRADED):
+            raise ContractViolation(f"{self.id}: {_UPGRADED} is documented with a body")
+
     def check_reply(self, status: int, media_type: str, body: object) -> None:
         """Raise ContractViolation when this answer is not one that the contract has."""
-        bodies = self.responses.get(str(status))
-        if bodies is None:
-            raise ContractViolation(f"{self.id}: {status} is not documented")
+        bodies = self._documented(str(status))
         if media_type not in bodies:
             raise ContractViolation(f"{self.id} {status}: {media_type} is not documented")
         plain = msgspec.json.decode(msgspec.json.encode(body))
         for error in self.response_schemas.at(bodies[media_type]).iter_errors(plain):
             raise ContractViolation(f"{self.id} {status}: {describe(error)}")
+
+    def _documented(self, status: str) -> Mapping[str, str]:
+        """Schemas of the bodies of an answer, by media type."""
+        bodies = self.responses.get(status)
+        if bodies is None:
+            raise ContractViolation(f"{self.id}: {status} is not documented")
+        return bodies
 
 
 @dataclass(slots=True)
@@ -205,12 +242,15 @@ class Spec:
         if "operationId" not in source:
             raise SpecError(f"{pointer} has no operationId")
         body = self._resolve(source.get("requestBody", {}), f"{pointer}/requestBody")
+        traits = source.get("x-contract", {})
         security = source.get("security", self.document.get("security", []))
         return Operation(
             id=source["operationId"],
             method=method.upper(),
             path=path,
-            public=not security or {} in security,
+            signature=Signature.of(security),
+            paid=traits.get("tier") == "paid",
+            sudo=traits.get("sudo", False),
             bodies={media: self._schemas.at(place) for media, place in _content(*body).items()},
             query=tuple(self._query(path, method, source, shared)),
             responses={

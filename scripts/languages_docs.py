@@ -56,10 +56,10 @@ SHELLS = """
 
 Those of `GET /shells`. Most are in one image, `shell`, with the tools that a person expects:
 `unsandbox-emulator runtimes build shell` builds it, 1.3 GB in 4 minutes. What would be too large
-there is in the image of its language.
+there is in the image of its language. Clients may name a language in the place of its shell.
 
-| shell | other names | command | image |
-|---|---|---|---|
+| shell | other names | language | command | image |
+|---|---|---|---|---|
 """
 
 
@@ -101,9 +101,8 @@ def _missing(catalogue: Catalogue, not_run: dict[str, str]) -> Iterator[str]:
 
 
 def _shell(name: str, shell: Shell) -> str:
-    return (
-        f"| {name} | {', '.join(shell.aliases)} | `{' '.join(shell.command)}` | {shell.image} |\n"
-    )
+    names, languages = ", ".join(shell.aliases), ", ".join(shell.languages)
+    return f"| {name} | {names} | {languages} | `{' '.join(shell.command)}` | {shell.image} |\n"
 
 
 def written(file: Path = MEASURED) -> str:

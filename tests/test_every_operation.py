@@ -1,6 +1,7 @@
 """What every operation answers alike, whatever it does."""
 
 import http.client
+import json
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -11,14 +12,15 @@ import pytest
 from emulator.api.dispatch import MAX_BODY
 from emulator.api.table import HANDLERS
 from emulator.paths import SPEC
-from emulator.spec import Operation, Spec
+from emulator.spec import Operation, Signature, Spec
 from tests.client import Client, test_account
 from tests.openapi.inventory import UNPROVIDED
 from tests.server import Server, running, settings
 
+SPECIFICATION = Spec(SPEC)
 OPERATIONS = [
     operation
-    for operation in Spec(SPEC).operations.values()
+    for operation in SPECIFICATION.operations.values()
     if operation.id in HANDLERS.keys() - UNPROVIDED
 ]
 
@@ -53,7 +55,9 @@ def test_a_foreign_page_is_a_403(server: Server, operation: Operation) -> None:
 
 @each(401)
 def test_an_unsigned_request_is_a_401(server: Server, operation: Operation) -> None:
-    assert_refused(send(server, operation), 401, "INVALID_SIGNATURE")
+    """Where a signature may be absent, half of one may not."""
+    half = {"X-Signature": "0"} if operation.signature is Signature.OPTIONAL else {}
+    assert_refused(send(server, operation, **half), 401, "INVALID_SIGNATURE")
 
 
 @each(413)
@@ -104,3 +108,52 @@ def test_a_body_that_is_no_json_object_is_a_400(
     response = client.send(operation.method, path(operation), content)
     assert response.status_code == 400
     assert "JSON" in response.json()["details"]
+
+
+@pytest.mark.parametrize(
+    "operation", [it for it in OPERATIONS if it.paid], ids=lambda operation: operation.id
+)
+def test_what_the_free_tier_lacks_is_a_403(server: Server, operation: Operation) -> None:
+    client = Client(server.api, test_account("free"))
+    assert_refused(client.send(operation.method, path(operation)), 403, "TIER_REQUIRED")
+    client.close()
+
+
+def example(operation: Operation) -> bytes:
+    """The first body that the contract shows for an operation; empty where it takes none."""
+    source = SPECIFICATION.document["paths"][operation.path][operation.method.lower()]
+    for media, content in source.get("requestBody", {}).get("content", {}).items():
+        value = next(iter(content["examples"].values()))["value"]
+        return json.dumps(value).encode() if media == "application/json" else value.encode()
+    return b""
+
+
+def send_example(client: Client, operation: Operation) -> httpx.Response:
+    media = next(iter(operation.bodies), "application/json")
+    return client.send(operation.method, path(operation), example(operation), media)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [it for it in OPERATIONS if "{id}" in it.path and not it.upgrades],
+    ids=lambda operation: operation.id,
+)
+def test_what_is_not_there_is_a_404(client: Client, operation: Operation) -> None:
+    response = send_example(client, operation)
+    assert response.status_code == 404
+    assert response.json()["code"] in ("NOT_FOUND", "JOB_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [it for it in OPERATIONS if "503" in it.responses and not it.upgrades],
+    ids=lambda operation: operation.id,
+)
+def test_what_needs_a_sandbox_is_a_503_until_there_are_some(
+    client: Client, server: Server, operation: Operation
+) -> None:
+    server.emulator.readiness.block("test", "the test is not done")
+    try:
+        assert_refused(send_example(client, operation), 503, "UNAVAILABLE")
+    finally:
+        server.emulator.readiness.clear("test")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.types import Receive
+from starlette.websockets import WebSocket
 
 from emulator.accounts import Account
 from emulator.exchange import Exchange
@@ -28,12 +29,13 @@ class Call:
     body: Json | str
     sender: Account | None
     headers: Mapping[str, str]
+    scheme: str
     receive: Receive
 
     @property
     def account(self) -> Account:
-        """The sender of an authenticated operation."""
-        assert self.sender is not None  # noqa: S101 - only public operations have no sender
+        """The sender of an operation whose requests are all signed."""
+        assert self.sender is not None  # noqa: S101 - those of others alone have no sender
         return self.sender
 
     @property
@@ -68,4 +70,11 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Handler = Callable[["Emulator", Call], Awaitable[Reply]]
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """The answer to a WebSocket's handshake that is not refused: `serve` accepts and talks."""
+
+    serve: Callable[[WebSocket], Awaitable[None]]
+
+
+Handler = Callable[["Emulator", Call], Awaitable[Reply | Upgraded]]

@@ -1,19 +1,22 @@
 """From a request to its handler and back: route, body, sender, limits, contract, answer."""
 
 import logging
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from uvicorn.protocols.utils import ClientDisconnected
 
 from emulator import compat
-from emulator.api.call import Call, Json, Reply
-from emulator.api.table import CHECKS, HANDLERS
-from emulator.auth import SignedRequest
+from emulator.api.call import Call, Json, Reply, Upgraded
+from emulator.api.table import CHECKS, HANDLERS, SUBJECTS
+from emulator.auth import SignedRequest, is_signed
 from emulator.emulator import Emulator
 from emulator.errors import (
     ApiError,
@@ -22,10 +25,13 @@ from emulator.errors import (
     InvalidJson,
     NotImplementedYet,
     PayloadTooLarge,
+    TierRequired,
+    UpgradeRequired,
 )
 from emulator.exchange import Exchange
 from emulator.faults import FAULT_HEADER, Answer, Struck, parse_header, strike
-from emulator.spec import Operation, check
+from emulator.spec import Operation, Signature, check
+from emulator.sudo import Action, Confirmation
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +40,12 @@ MAX_BODY = 16 * 1024 * 1024
 
 _JSON = "application/json"
 _TEXT = "text/plain"
+_INTERNAL_ERROR = 1011
 _JSON_FAULTS = {RecursionError: "too deeply nested", UnicodeDecodeError: "not UTF-8"}
 
 
 class Dispatcher:
-    """The ASGI application behind the middleware; answers HTTP, and refuses WebSockets by HTTP."""
+    """The ASGI application behind the middleware; it refuses WebSockets by HTTP."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -46,48 +53,65 @@ class Dispatcher:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange.of(scope)
         try:
-            response = await self._respond(scope, receive, exchange)
+            answer = await self._respond(scope, receive, exchange)
         except ClientDisconnect:
             return
         except Struck:
             raise
         except Exception:
             logger.exception("request %s failed", exchange.request_id)
-            response = _render(_internal_error(exchange), exchange)
-        if scope["type"] == "websocket":
-            await WebSocket(scope, receive, send).send_denial_response(response)
+            answer = _render(_internal_error(exchange), exchange)
+        if isinstance(answer, Upgraded):
+            socket = WebSocket(scope, receive, _accepting(send, exchange.response_headers))
+            await _converse(answer, socket, exchange)
+        elif scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(answer)
         else:
-            await response(scope, receive, send)
+            await answer(scope, receive, send)
 
-    async def _respond(self, scope: Scope, receive: Receive, exchange: Exchange) -> Response:
+    async def _respond(
+        self, scope: Scope, receive: Receive, exchange: Exchange
+    ) -> Response | Upgraded:
+        checked = self._emulator.settings.check_responses != "off"
         try:
             reply = await self._answer(scope, receive, exchange)
         except ApiError as error:
             exchange.code = error.code
             reply = Reply(error.body(), error.status, headers=error.headers)
-        if self._emulator.settings.check_responses != "off" and exchange.operation is not None:
+        if isinstance(reply, Upgraded):
+            if checked and exchange.operation is not None:
+                exchange.operation.check_upgrade()
+            return reply
+        if checked and exchange.operation is not None:
             exchange.operation.check_reply(reply.status, reply.media_type, reply.body)
         return _render(reply, exchange)
 
-    async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> Reply:
+    async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> Reply | Upgraded:
         operation, path = self._emulator.spec.match(exchange.method, scope["raw_path"])
         exchange.operation = operation
         headers = Headers(scope=scope)
-        if operation.public:
+        signed = _is_signed(operation, headers)
+        if not signed:
             await self._strike(headers, exchange)  # before a stranger's body is held for a delay
         raw = b"" if scope["type"] == "websocket" else await _read(receive, headers)
         exchange.body_bytes = len(raw)
-        if not operation.public:
+        if signed:
             self._admit(scope, headers, raw, exchange)
             await self._strike(headers, exchange)
         handler = HANDLERS.get(operation.id)
         if handler is None:
             raise NotImplementedYet(f"{operation.method} {operation.path} is not in this version")
+        _check_tier(operation, exchange)
         body = self._body(operation, headers, raw, exchange)
-        query = self._query(operation, scope, exchange)
+        query = self._query(operation, scope, body, exchange)
         sender = exchange.account
-        call = Call(exchange, path, query, body, sender, headers, receive)
-        return await handler(self._emulator, call)
+        call = Call(exchange, path, query, body, sender, headers, scope["scheme"], receive)
+        if operation.sudo and call.account.sudo_code is not None:
+            await self._confirm(operation, call)
+        reply = await handler(self._emulator, call)
+        if isinstance(reply, Upgraded) and scope["type"] != "websocket":
+            raise UpgradeRequired("Open a WebSocket on this path")
+        return reply
 
     def _admit(self, scope: Scope, headers: Headers, raw: bytes, exchange: Exchange) -> None:
         """Authenticate, then count against the rate; both leave their marks on the exchange."""
@@ -115,6 +139,15 @@ class Dispatcher:
             raise Struck(Answer(error.status, error.body(), error.headers)) from None
         await strike(fault, "header", exchange, self._emulator.clock)
 
+    async def _confirm(self, operation: Operation, call: Call) -> None:
+        """Ask for the one-time code, unless there is nothing to confirm."""
+        await SUBJECTS[operation.id](self._emulator, call)
+        action = Action(operation.id, frozenset(call.path.items()))
+        code = call.headers.get("x-sudo-otp", "")
+        challenge = call.headers.get("x-sudo-challenge", "")
+        given = Confirmation(code, challenge) if code else None
+        self._emulator.challenges.confirm(call.account, action, given)
+
     def _body(
         self, operation: Operation, headers: Headers, raw: bytes, exchange: Exchange
     ) -> Json | str:
@@ -130,7 +163,8 @@ class Dispatcher:
         validator = operation.body_validator(media_type)
         body = _parse_json(raw) if media_type == _JSON else _parse_text(raw)
         if media_type == _JSON and not self._emulator.settings.strict:
-            body = compat.canonical_body(operation.id, body, exchange)
+            shells = self._emulator.catalogue.shell_of_language
+            body = compat.canonical_body(operation.id, body, exchange, shells)
         if media_type == _JSON and not isinstance(body, dict):
             raise BadRequest("body: must be a JSON object")
         if isinstance(body, dict):
@@ -143,12 +177,14 @@ class Dispatcher:
         if operation.id in CHECKS:
             CHECKS[operation.id](self._emulator, body)
 
-    def _query(self, operation: Operation, scope: Scope, exchange: Exchange) -> dict[str, object]:
+    def _query(
+        self, operation: Operation, scope: Scope, body: Json | str, exchange: Exchange
+    ) -> dict[str, object]:
         if not operation.query:
             return {}
         given = dict(QueryParams(scope["query_string"]))
         if not self._emulator.settings.strict:
-            given = compat.canonical_query(operation.id, given, exchange)
+            given = compat.canonical_query(operation.id, given, body, exchange)
         for parameter in operation.query:
             if parameter.required and parameter.name not in given:
                 raise BadRequest(f"{parameter.name}: is required")
@@ -157,6 +193,22 @@ class Dispatcher:
             for parameter in operation.query
             if parameter.name in given
         }
+
+
+def _check_tier(operation: Operation, exchange: Exchange) -> None:
+    """Raise TierRequired for a sender of the free tier where that does not have the operation."""
+    if operation.paid and exchange.account is not None and exchange.account.is_free:
+        raise TierRequired(
+            f"The free tier does not have {operation.method} {operation.path}; "
+            "use a key of a paid tier"
+        )
+
+
+def _is_signed(operation: Operation, headers: Headers) -> bool:
+    """Whether the sender is to be verified."""
+    if operation.signature is Signature.OPTIONAL:
+        return is_signed(headers)
+    return operation.signature is Signature.REQUIRED
 
 
 async def _read(receive: Receive, headers: Headers) -> bytes:
@@ -195,6 +247,41 @@ def _parse_text(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         raise BadRequest("body: must be UTF-8") from None
+
+
+def _accepting(send: Send, headers: Mapping[str, str]) -> Send:
+    """A `send` that accepts a WebSocket with `headers`."""
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def accepting(message: Message) -> None:
+        if message["type"] == "websocket.accept":
+            message = {**message, "headers": [*message.get("headers", ()), *raw]}
+        await send(message)
+
+    return accepting
+
+
+async def _converse(upgraded: Upgraded, socket: WebSocket, exchange: Exchange) -> None:
+    """Have a WebSocket served; what goes wrong is told to the log, and it ends."""
+    try:
+        await upgraded.serve(socket)
+    except (WebSocketDisconnect, ClientDisconnected):
+        return
+    except ApiError as error:  # what came to be known after the handshake was looked at
+        exchange.code = error.code
+        reply = Reply(error.body(), error.status, headers=error.headers)
+        await socket.send_denial_response(_render(reply, exchange))
+    except Exception:
+        logger.exception("request %s failed", exchange.request_id)
+        await _give_up(socket, exchange)
+
+
+async def _give_up(socket: WebSocket, exchange: Exchange) -> None:
+    if socket.application_state is WebSocketState.CONNECTING:
+        await socket.send_denial_response(_render(_internal_error(exchange), exchange))
+    elif socket.application_state is WebSocketState.CONNECTED:
+        with suppress(WebSocketDisconnect):
+            await socket.close(_INTERNAL_ERROR)
 
 
 def _internal_error(exchange: Exchange) -> Reply:

@@ -47,7 +47,7 @@ def program(
     """
     values: dict[str, Any] = dict(fields)
     network_mode = values.get("network_mode", ZEROTRUST)
-    _check_features(network_mode, account)
+    check_features(network_mode, account)
     _check_runtime(runtime)
     return Program(
         account=account.public_key,
@@ -64,7 +64,8 @@ def program(
     )
 
 
-def _check_features(network_mode: str, account: Account) -> None:
+def check_features(network_mode: str, account: Account) -> None:
+    """Raise TierRequired for what the account's tier lacks."""
     if network_mode != ZEROTRUST and account.is_free:
         raise TierRequired(f"network_mode: the free tier has zerotrust, not {network_mode}")
 

@@ -1,9 +1,9 @@
 """Which handler answers which operation, and which operations wait for theirs."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from emulator.api import execute, jobs, keys, programs, system
-from emulator.api.call import Handler, Json
+from emulator.api import execute, jobs, keys, programs, sessions, shell, shell_names, system
+from emulator.api.call import Call, Handler, Json
 from emulator.emulator import Emulator
 from emulator.spec import Spec, SpecError
 
@@ -28,21 +28,38 @@ HANDLERS: dict[str, Handler] = {
     "getStats": system.get_stats,
     "getOpenapi": system.get_openapi,
     "generateImage": system.generate_image,
+    "createSession": sessions.create_session,
+    "listSessions": sessions.list_sessions,
+    "getSession": sessions.get_session,
+    "deleteSession": sessions.delete_session,
+    "freezeSession": sessions.freeze_session,
+    "unfreezeSession": sessions.unfreeze_session,
+    "sleepSession": sessions.freeze_session,
+    "wakeSession": sessions.unfreeze_session,
+    "boostSession": sessions.boost_session,
+    "unboostSession": sessions.unboost_session,
+    "lockSession": sessions.lock_session,
+    "unlockSession": sessions.unlock_session,
+    "executeSession": sessions.execute_session,
+    "executeSessionAlias": sessions.execute_session,
+    "openSessionShell": shell.open_session_shell,
 }
 
 CHECKS: dict[str, Callable[[Emulator, Json], None]] = {
     "execute": programs.check_language,
     "executeAsync": programs.check_language,
+    "createSession": shell_names.check_shell,
+    "cloneSnapshot": shell_names.check_shell,
 }
 """What looks at an object before the contract does, to say more about it than a schema can."""
 
+SUBJECTS: dict[str, Callable[[Emulator, Call], Awaitable[None]]] = {
+    "deleteSession": sessions.check_deletable,
+}
+"""What raises NotFound, or another refusal, before a one-time code is asked for in vain."""
+
 _WAITING: dict[str, str] = {
-    "sessions": (
-        "listSessions createSession getSession deleteSession freezeSession "
-        "unfreezeSession sleepSession wakeSession boostSession unboostSession lockSession "
-        "unlockSession executeSession openSessionShell executeSessionAlias "
-        "snapshotSession restoreSession"
-    ),
+    "sessions": "snapshotSession restoreSession",
     "services": (
         "listServices createService getService updateService deleteService freezeService "
         "unfreezeService sleepService wakeService lockService unlockService resizeService "
@@ -72,15 +89,21 @@ NOT_IMPLEMENTED = frozenset(name for names in _WAITING.values() for name in name
 
 
 def check_table(spec: Spec) -> None:
-    """Raise SpecError unless every operation has exactly one place here, and nothing else has."""
+    """Raise SpecError unless every operation has exactly one place here, and nothing else has.
+
+    Those that may want a one-time code have a second one, in SUBJECTS.
+    """
     operations = set(spec.operations)
     both = HANDLERS.keys() & NOT_IMPLEMENTED
     neither = operations - HANDLERS.keys() - NOT_IMPLEMENTED
     unknown = (HANDLERS.keys() | NOT_IMPLEMENTED) - operations
+    guarded = {name for name, operation in spec.operations.items() if operation.sudo}
+    odd = (guarded & HANDLERS.keys()) ^ SUBJECTS.keys()
     for fault, names in (
         ("have a handler and are listed as not implemented", both),
         ("have no handler", neither),
         ("are handled but not in the contract", unknown),
+        ("want a one-time code but have no subject, or the other way round", odd),
     ):
         if names:
             raise SpecError(f"operations {fault}: {', '.join(sorted(names))}")

@@ -15,6 +15,7 @@ from emulator.faults import Answer
 from emulator.middleware import refuse
 
 DEFAULT_ENTRIES = 100
+_CONNECTION_FIELDS = ("account", "job_id", "session_id", "sandbox", "way", "outcome")
 Endpoint = Callable[[Emulator, Request], Awaitable[Response]]
 
 
@@ -64,7 +65,7 @@ async def read_connections(emulator: Emulator, request: Request) -> Response:
     query = request.query_params
     entries = emulator.journal.connections(
         _whole(query.get("limit", str(DEFAULT_ENTRIES)), "limit"),
-        **{name: query.get(name) for name in ("account", "job_id", "sandbox", "way", "outcome")},
+        **{name: query.get(name) for name in _CONNECTION_FIELDS},
     )
     return _answer({"connections": entries, "count": len(entries)})
 
@@ -121,10 +122,11 @@ async def remove_fault(emulator: Emulator, request: Request) -> Response:
 
 
 async def reset(emulator: Emulator, _request: Request) -> Response:
-    """Forget what was asked: the journal, the fault rules, what was counted against rates."""
+    """Forget what was asked: journal, fault rules, challenges, what was counted against rates."""
     emulator.journal.clear()
     emulator.faults.clear()
     emulator.rates.clear()
+    emulator.challenges.clear()
     return _answer({"status": "reset"})
 
 

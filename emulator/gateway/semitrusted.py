@@ -12,7 +12,6 @@ from emulator.gateway.inner import Inner
 from emulator.gateway.trust import Trust
 from emulator.sandbox.agent import Agent
 from emulator.sandbox.relay import Relay, Way
-from emulator.sandbox.runtimes import Runtime
 
 _PROXY = f"http://127.0.0.1:{proxy.PORT}"
 _DIRECT = ",".join(("localhost", "127.0.0.1", "::1", *API_NAMES))
@@ -49,11 +48,11 @@ class Semitrusted:
         """Return when the egress proxy works; raises Unavailable when there is none."""
         await self._egress.require()
 
-    async def options(self, runtime: Runtime) -> Mapping[str, object]:
+    async def options(self, image: str) -> Mapping[str, object]:
         """Names that lead to the relay, and certificates; raises EngineError or AgentError."""
         return {
             "extra_hosts": dict.fromkeys(API_NAMES, "127.0.0.1"),
-            "mounts": [await self._trust.mount(runtime)],
+            "mounts": [await self._trust.mount(image)],
         }
 
     async def join(self, container_id: str, agent: Agent) -> Relay:

@@ -13,7 +13,6 @@ from emulator.sandbox.agent import AgentLost, Spawn
 from emulator.sandbox.engine import ContainerSpec, Engine
 from emulator.sandbox.images import Images
 from emulator.sandbox.limits import MIB, Limits
-from emulator.sandbox.runtimes import Runtime
 from emulator.sandbox.starting import passing
 
 DIRECTORY = "/etc/ssl/certs"
@@ -33,15 +32,15 @@ class Trust:
         self._certificate = certificate
         self._filling: dict[str, asyncio.Task[None]] = {}
 
-    async def mount(self, runtime: Runtime) -> Mount:
-        """The volume of a runtime's image, filled; raises EngineError or AgentError."""
-        image = self._images.image(runtime.name)
+    async def mount(self, named: str) -> Mount:
+        """The volume of a named image, filled; raises EngineError or AgentError."""
+        image = self._images.image(named)
         # The instance is in the name: another one may remove what is its own.
         content = hashlib.sha256(self._certificate).hexdigest()[:16]
         name = f"unsandbox-trust-{self._engine.instance}-{image.digest}-{content}"
         filling = self._filling.get(name)
         if filling is None or (filling.done() and filling.exception() is not None):
-            work = self._fill(name, image.reference, runtime.name)
+            work = self._fill(name, image.reference, named)
             filling = self._filling[name] = asyncio.create_task(work)
         await asyncio.shield(filling)
         return Mount(DIRECTORY, name, type="volume", read_only=True)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,10 @@ import requests
 from docker.errors import DockerException
 
 from emulator.clock import Clock
+from emulator.errors import NoCapacity, RuntimeUnavailable
 from emulator.sandbox.build_log import BuildCancelled
 from emulator.sandbox.images import BuildFailed, Images, Progress, build
+from emulator.stop import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +118,47 @@ class Builder:
             elif error is None:
                 self._failures.pop(name, None)
                 self._there.add(name)
+
+
+async def built(
+    builder: Builder,
+    name: str,
+    clock: Clock,
+    seconds: int | None,
+    *,
+    stop: Stop,
+    told: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Build an image that nobody needed before; that is not the time of what runs in it.
+
+    `told` is called with what is waited for, where that may take minutes.
+
+    Raises:
+        NoCapacity: it was not built in time.
+        RuntimeUnavailable: it cannot be built.
+        Stopped: `stop` was requested meanwhile.
+    """
+    if await builder.there(name):
+        return
+    told(f"The image of {name} is being built, which happens once; the program runs after it")
+    try:
+        async with stop.heeded(clock, seconds):
+            await builder.require(name)
+    except TimeoutError:
+        raise NoCapacity(
+            f"The image of {name} is still being built after {seconds} seconds; try again later. "
+            "What runs programs can be sent as a job, which waits for it"
+        ) from None
+    except BuildFailed as error:
+        raise unavailable(name, error) from error
+
+
+def unavailable(name: str, error: BuildFailed) -> RuntimeUnavailable:
+    """The answer to who asked for what cannot be built."""
+    return RuntimeUnavailable(
+        f"language: {name} cannot run here: {error.reason}. "
+        f"To try it and see more: unsandbox-emulator runtimes build {name}"
+    )
 
 
 def _tell(progress: Progress) -> None:

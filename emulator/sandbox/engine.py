@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -41,7 +41,8 @@ class EngineError(Exception):
 class ContainerSpec:
     """All that varies between containers; nothing here comes from a request.
 
-    `options` are of the engine's host configuration, over those that every container gets.
+    `options` are of the engine's host configuration, over those that every container gets. One
+    that is `lasting` goes on when the emulator that started it has ended.
     """
 
     image: str
@@ -49,6 +50,8 @@ class ContainerSpec:
     runtime: str
     limits: Limits
     options: Mapping[str, object] = field(default_factory=dict)
+    hostname: str = "sandbox"
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,33 @@ class Engine:
         """
         await self._call(lambda: self._remove(container_id))
 
+    async def attach(self, container_id: str) -> tuple[socket.socket, bytes]:
+        """Attach to a running container; the socket, and bytes that were read already."""
+        return await self._call(lambda: self._attach(container_id))
+
+    async def pause(self, container_id: str) -> None:
+        """Stop its processes where they are; they keep their memory."""
+        await self._call(lambda: self._api.pause(container_id))
+
+    async def unpause(self, container_id: str) -> None:
+        """Let its processes go on."""
+        await self._call(lambda: self._api.unpause(container_id))
+
+    async def memory_in_use(self, container_id: str) -> int:
+        """Bytes that its processes hold and the kernel could not give to others at once."""
+        stats = await self._call(
+            lambda: self._api.stats(container_id, stream=False, one_shot=True)["memory_stats"]
+        )
+        details = stats.get("stats", {})
+        idle = details.get("total_inactive_file", details.get("inactive_file", 0))
+        return max(0, int(stats.get("usage", 0)) - int(idle))
+
+    async def states(self) -> dict[str, str]:
+        """The containers of this instance: `running`, `paused`, `exited`, ... by their ids."""
+        ours = {"label": f"{LABEL}={self.instance}"}
+        found = await self._call(lambda: self._api.containers(all=True, filters=ours))
+        return {item["Id"]: item["State"] for item in found}
+
     async def kill(self, container_id: str) -> None:
         """Kill its first process, which is the agent, and so all of it; it is not removed."""
         await self._call(lambda: self._api.kill(container_id))
@@ -105,14 +135,10 @@ class Engine:
             )
         )
 
-    async def remove_leftovers(self) -> int:
-        """Remove every container of this instance; how many there were."""
-        found = await self._call(
-            lambda: self._api.containers(
-                all=True, quiet=True, filters={"label": f"{LABEL}={self.instance}"}
-            )
-        )
-        await asyncio.gather(*(self.remove(item["Id"]) for item in found))
+    async def remove_leftovers(self, kept: Collection[str] = ()) -> int:
+        """Remove every container of this instance but those `kept`; how many there were."""
+        found = [container_id for container_id in await self.states() if container_id not in kept]
+        await asyncio.gather(*map(self.remove, found))
         await self._call(self._remove_networks_and_volumes)
         return len(found)
 
@@ -188,8 +214,9 @@ class Engine:
             command=[],
             user="0:0",
             working_dir="/",
-            hostname=None if "network_mode" in spec.options else "sandbox",
+            hostname=None if "network_mode" in spec.options else spec.hostname,
             stdin_open=True,
+            detach=spec.lasting,  # else the end of the first attachment would close its stdin
             labels={LABEL: self.instance, f"{LABEL}.runtime": spec.runtime},
             environment={},
             host_config=self._host_config(spec),

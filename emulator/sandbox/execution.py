@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from emulator.clock import Clock
-from emulator.errors import NoCapacity, RuntimeUnavailable, SandboxFailed
+from emulator.errors import NoCapacity, SandboxFailed
 from emulator.sandbox.agent import AgentError
-from emulator.sandbox.builder import Builder
+from emulator.sandbox.builder import Builder, built, unavailable
 from emulator.sandbox.compile_cache import CompileCache
 from emulator.sandbox.engine import Engine, EngineError
 from emulator.sandbox.engine_faults import faulty
@@ -53,7 +53,7 @@ class Executor:
         try:
             self._builder.check(runtime.name)
         except BuildFailed as error:
-            raise _unavailable(runtime.name, error) from error
+            raise unavailable(runtime.name, error) from error
 
     async def run(
         self,
@@ -84,7 +84,8 @@ class Executor:
         """
         seconds = None if patient else self._queue_seconds
         try:
-            await self._built(program.runtime, stop, seconds, told)
+            name = program.runtime.name
+            await built(self._builder, name, self._clock, seconds, stop=stop, told=told)
             async with (
                 self._admitted(program, origin, stop, seconds) as sandbox,
                 faulty(sandbox, program.fault, self._engine, self._clock),
@@ -107,25 +108,6 @@ class Executor:
             raise SandboxFailed(
                 "The sandbox went away while the program ran; running it again may work"
             ) from error
-
-    async def _built(
-        self, runtime: Runtime, stop: Stop, seconds: int | None, told: Callable[[str], None]
-    ) -> None:
-        """Build the image of a language that nobody needed before; that is not the run's time."""
-        name = runtime.name
-        if await self._builder.there(name):
-            return
-        told(f"The image of {name} is being built, which happens once; the program runs after it")
-        try:
-            async with stop.heeded(self._clock, seconds):
-                await self._builder.require(name)
-        except TimeoutError:
-            raise NoCapacity(
-                f"The image of {name} is still being built after {seconds} seconds; "
-                "try again later, or send the program as a job"
-            ) from None
-        except BuildFailed as error:
-            raise _unavailable(name, error) from error
 
     @asynccontextmanager
     async def _admitted(
@@ -157,10 +139,3 @@ class Executor:
             if sandbox.relay is not None:
                 stack.enter_context(sandbox.relay.serving(origin))
             yield sandbox
-
-
-def _unavailable(name: str, error: BuildFailed) -> RuntimeUnavailable:
-    return RuntimeUnavailable(
-        f"language: {name} cannot run here: {error.reason}. "
-        f"To try it and see more: unsandbox-emulator runtimes build {name}"
-    )

@@ -5,7 +5,6 @@ from typing import Protocol
 
 from emulator.sandbox.agent import Agent
 from emulator.sandbox.relay import Relay
-from emulator.sandbox.runtimes import Runtime
 
 ZEROTRUST = "zerotrust"
 SEMITRUSTED = "semitrusted"
@@ -20,8 +19,8 @@ class Network(Protocol):
     async def require(self) -> None:
         """Return when programs can use it; raises Unavailable when they could not."""
 
-    async def options(self, runtime: Runtime) -> Mapping[str, object]:
-        """What the engine is to give a container; raises EngineError or AgentError."""
+    async def options(self, image: str) -> Mapping[str, object]:
+        """What the engine is to give a container of a named image; EngineError or AgentError."""
 
     async def join(self, container_id: str, agent: Agent) -> Relay | None:
         """The ways out of a container that has been started; raises AgentError."""
@@ -35,8 +34,8 @@ class Zerotrust:
     async def require(self) -> None:
         return
 
-    async def options(self, runtime: Runtime) -> Mapping[str, object]:
-        del runtime
+    async def options(self, image: str) -> Mapping[str, object]:
+        del image
         return {}
 
     async def join(self, container_id: str, agent: Agent) -> None:

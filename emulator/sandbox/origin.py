@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The run that a sandbox makes connections for."""
+    """What a sandbox makes connections for: `kind` says what `id` is the id of."""
 
-    job_id: str
+    id: str
     account: str
+    kind: str = "job_id"
 
 
 @dataclass(frozen=True, slots=True)

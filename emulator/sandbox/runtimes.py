@@ -49,6 +49,7 @@ class Catalogue:
         self._names = self._index("name or alias", lambda it: (it.name, *it.aliases))
         self._extensions = self._index("extension", lambda it: it.extensions)
         self._interpreters = self._index("interpreter", lambda it: it.interpreters)
+        self.shell_of_language = dict(self._shells_of_languages())
 
     @classmethod
     def load(cls, path: Path) -> "Catalogue":
@@ -114,6 +115,17 @@ class Catalogue:
         """By the shebang that `code` begins with."""
         found = (self._interpreters.get(name) for name in interpreter_names(code))
         return next(filter(None, found), None)
+
+    def _shells_of_languages(self) -> Iterator[tuple[str, str]]:
+        """Every name of a language that has a shell, unless it is the name of another shell."""
+        for language, shell in self.shells.by_language():
+            runtime = self._runtimes.get(language)
+            if runtime is None:
+                key = f"{self.folder / 'shell' / 'shells.toml'}: shells.{shell}.languages"
+                raise CatalogueError(f"{key}: {language!r} is no language")
+            for name in (runtime.name, *runtime.aliases):
+                if self.shells.find(name) is None:
+                    yield name, shell
 
     def _check_images(self, runtime: Runtime, below: tuple[str, ...] = ()) -> None:
         """An image is built on another one, and in the end on the base; and so is what it uses."""

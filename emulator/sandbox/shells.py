@@ -1,7 +1,7 @@
 """Shells and REPLs as data: `runtimes/shell/shells.toml`."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from emulator.sandbox.runtime import CatalogueError, Command, FileName, ImageFacts, Table
@@ -17,6 +17,9 @@ ENVIRONMENT: Mapping[str, str] = {
     "SHELL": "/bin/bash",
     "TERM": "xterm-256color",
     "USER": "root",
+    # The sockets of multiplexers lie where nobody clears things away.
+    "SCREENDIR": "/run/screen",
+    "TMUX_TMPDIR": "/run",
 }
 """What every shell finds in its environment, before its sender's."""
 
@@ -29,6 +32,7 @@ class Shell(Table, frozen=True):
 
     When it waits for input, `prompt` stands before the cursor. `expression` is a line whose
     answer is ANSWER and that does not contain it; `leave` is the line that ends the shell well.
+    `languages` are those whose programs can be typed into it, by the names of their folders.
     """
 
     command: Command
@@ -37,12 +41,19 @@ class Shell(Table, frozen=True):
     leave: str = "exit"
     image: FileName = IMAGE
     aliases: tuple[Name, ...] = ()
+    languages: tuple[Name, ...] = ()
 
 
 class Shells(Table, frozen=True):
-    """All of them, their groups, and what their image is built with."""
+    """All of them, their groups, and what their image is built with.
+
+    `usual` is the one that a session has unless another is asked for; `runs_lines` runs a command
+    line beside it.
+    """
 
     image: ImageFacts
+    usual: Name
+    runs_lines: Command
     categories: Mapping[str, tuple[str, ...]]
     shells: Mapping[Name, Shell]
 
@@ -50,27 +61,51 @@ class Shells(Table, frozen=True):
     def load(cls, file: Path) -> "Shells":
         """Read `shells.toml`; raises CatalogueError."""
         found = read(file, cls)
-        for name, times in Counter(found._calls()).items():
-            if times > 1:
-                raise CatalogueError(f"{file}: shells: {name!r} is {times} shells")
-        for group, names in found.categories.items():
-            for name in names:
-                if found.find(name) is None:
-                    raise CatalogueError(f"{file}: categories.{group}: {name!r} is no shell")
-        for name, shell in found.shells.items():
-            if ANSWER in shell.expression:
-                raise CatalogueError(f"{file}: shells.{name}.expression: contains its answer")
+        for fault in found._faults():
+            raise CatalogueError(f"{file}: {fault}")
         return found
 
     def names(self) -> list[str]:
         """Every name and alias, in alphabetical order."""
         return sorted(self._calls())
 
+    def named(self, name: str) -> Shell:
+        """One that there is; raises KeyError."""
+        shell = self.find(name)
+        if shell is None:
+            raise KeyError(name)
+        return shell
+
     def find(self, name: str) -> Shell | None:
         """By name or alias."""
         aliased = (shell for shell in self.shells.values() if name in shell.aliases)
         return self.shells.get(name) or next(aliased, None)
 
+    def by_language(self) -> Iterator[tuple[str, str]]:
+        """Every language that has a shell, with the name of that shell."""
+        for name, shell in self.shells.items():
+            yield from ((language, name) for language in shell.languages)
+
     def _calls(self) -> Iterator[str]:
         for name, shell in self.shells.items():
             yield from (name, *shell.aliases)
+
+    def _faults(self) -> Iterator[str]:
+        """What is wrong with the data, if anything is: the key, then the rule that it breaks."""
+        yield from _twice("{} shells", self._calls())
+        yield from _twice("the language of {} shells", (name for name, _ in self.by_language()))
+        if self.find(self.usual) is None:
+            yield f"usual: {self.usual!r} is no shell"
+        for group, names in self.categories.items():
+            unknown = (name for name in names if self.find(name) is None)
+            yield from (f"categories.{group}: {name!r} is no shell" for name in unknown)
+        for name, shell in self.shells.items():
+            if ANSWER in shell.expression:
+                yield f"shells.{name}.expression: contains its answer"
+
+
+def _twice(what: str, names: Iterable[str]) -> Iterator[str]:
+    """A fault for each name that stands more than once."""
+    for name, times in Counter(names).items():
+        if times > 1:
+            yield f"shells: {name!r} is {what.format(times)}"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from emulator.clock import Clock
-from emulator.sandbox.agent import Agent
+from emulator.sandbox.agent import Agent, Hello
 from emulator.sandbox.attach import attach
 from emulator.sandbox.engine import ContainerSpec, Engine
 from emulator.sandbox.images import Images
@@ -15,7 +15,7 @@ from emulator.sandbox.pool import Sandbox, Unfit
 from emulator.sandbox.runtimes import Runtime
 
 HELLO_SECONDS = 15
-"""How long a new agent may take to answer."""
+"""How long an agent may take to answer when it is attached."""
 
 CLEAN_SECONDS = 0.2
 """How long cleaning after a run may take: a new container costs about as much."""
@@ -54,7 +54,7 @@ class Starter:
                 agent_volume=self._images.agent_volume.reference,
                 runtime=runtime.name,
                 limits=self._limits,
-                options=await network.options(runtime),
+                options=await network.options(runtime.name),
             ),
         )
         try:
@@ -104,7 +104,7 @@ async def started(engine: Engine, spec: ContainerSpec) -> tuple[str, Agent]:
     begun = await engine.start(spec)
     try:
         agent = await attach(begun.socket, begun.early)
-        await _greet(agent)
+        await greeted(agent)
     except BaseException:
         await asyncio.shield(engine.remove(begun.container_id))
         raise
@@ -122,12 +122,13 @@ async def passing(engine: Engine, spec: ContainerSpec) -> AsyncIterator[Agent]:
         await asyncio.shield(engine.remove(container_id))
 
 
-async def _greet(agent: Agent) -> None:
+async def greeted(agent: Agent) -> Hello:
+    """What an agent that was just attached says of itself; raises AgentError when it does not."""
     try:
         async with asyncio.timeout(HELLO_SECONDS):
-            await agent.hello()
+            return await agent.hello()
     except TimeoutError:
-        agent.lose(f"a new agent did not answer for {HELLO_SECONDS} seconds")
+        agent.lose(f"an agent did not answer for {HELLO_SECONDS} seconds")
         raise agent.closed.result() from None
     except BaseException:
         agent.close()

@@ -6,11 +6,9 @@ import resource
 import signal
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import TypeVar
 
 from emulator.clock import Clock
-from emulator.errors import BadRequest
 from emulator.sandbox.agent import (
     AgentLost,
     Collected,
@@ -23,6 +21,7 @@ from emulator.sandbox.agent import (
 from emulator.sandbox.artifacts import ArtifactReader
 from emulator.sandbox.compile_cache import CompileCache, Compiled
 from emulator.sandbox.frames import WINDOW
+from emulator.sandbox.inputs import Inputs
 from emulator.sandbox.network import overlaid
 from emulator.sandbox.pool import Sandbox
 from emulator.sandbox.program import (
@@ -142,10 +141,11 @@ class Run:
             contents.append(known.binary)
         at_once = all(len(content) <= WINDOW for content in contents)
         with self._agent.pipeline():
-            own, sent, links = self._write_own_files(), self._write_input(), self._make_links()
+            own = self._write_own_files()
+            sent = Inputs(self._agent, self._program.input_files, self._uid)
             own += self._write_compiled(known)
             process = self._spawn(command) if at_once else None
-        await self._quickly(_written(own, sent, links))
+        await self._quickly(_written(own, sent))
         return process or self._spawn(command)
 
     def _write_own_files(self) -> list[Awaitable[None]]:
@@ -169,33 +169,6 @@ class Run:
             )
         ]
 
-    def _write_input(self) -> list[Awaitable[None]]:
-        """What was sent along, in the order of the request."""
-        return [
-            self._agent.write_file(
-                f"{INPUT_DIRECTORY}/{file.path}",
-                file.content,
-                uid=self._uid,
-                gid=self._uid,
-                mode=0o755,
-            )
-            for file in self._program.input_files
-        ]
-
-    def _make_links(self) -> list[Awaitable[None]]:
-        """Input files can be found in /tmp too, unless something there has the name."""
-        names = {file.path.partition("/")[0] for file in self._program.input_files}
-        directory = PurePosixPath(INPUT_DIRECTORY)
-        return [
-            self._agent.make_symlink(
-                f"{directory.parent}/{name}",
-                f"{directory.name}/{name}",
-                uid=self._uid,
-                gid=self._uid,
-            )
-            for name in sorted(names)
-        ]
-
     def _spawn(self, command: tuple[str, ...]) -> Process:
         return self._agent.spawn(
             Spawn(
@@ -216,7 +189,7 @@ class Run:
         left = max(0.0, self._deadline - self._clock.monotonic())
         try:
             async with self._stop.heeded(self._clock, left):
-                return _outcome(await process.collect())
+                return outcome_of(await process.collect())
         except TimeoutError:
             return await self._killed(process, Ending.TIMED_OUT, TIMED_OUT)
         except Stopped:
@@ -231,7 +204,7 @@ class Run:
             collected = await self._quickly(process.collect())
         except SpawnFailed as error:
             return _not_started(error)
-        return replace(_outcome(collected), ending=ending, exit_code=exit_code)
+        return replace(outcome_of(collected), ending=ending, exit_code=exit_code)
 
     async def _tree(self, path: str, max_files: int, max_bytes: int) -> Tree:
         """The files at `path` that the run's own user can read."""
@@ -252,31 +225,10 @@ class Run:
             raise AgentLost(f"the sandbox did not answer for {GRACE_SECONDS} seconds") from None
 
 
-async def _written(
-    own: list[Awaitable[None]], sent: list[Awaitable[None]], links: list[Awaitable[None]]
-) -> None:
+async def _written(own: list[Awaitable[None]], sent: Inputs) -> None:
     for made in own:
         await made
-    if sent:
-        await _accepted(sent)
-        await _made_or_there(links)
-
-
-async def _accepted(files: list[Awaitable[None]]) -> None:
-    """Raise BadRequest for the first input file whose name the sandbox cannot have."""
-    for number, refused in enumerate(await asyncio.gather(*files, return_exceptions=True)):
-        if isinstance(refused, FileRefused):
-            raise BadRequest(f"input_files[{number}].filename: {refused.text}")
-        if refused is not None:
-            raise refused
-
-
-async def _made_or_there(links: list[Awaitable[None]]) -> None:
-    for refused in await asyncio.gather(*links, return_exceptions=True):
-        if isinstance(refused, FileRefused) and refused.errno == errno.EEXIST:
-            continue
-        if refused is not None:
-            raise refused
+    await sent.written()
 
 
 def _rlimits(program: Program) -> dict[int, tuple[int, int]]:
@@ -297,7 +249,8 @@ def _not_started(error: SpawnFailed) -> Outcome:
     return Outcome(Ending.EXITED, code, Stream(), Stream(f"{error.text}\n".encode()))
 
 
-def _outcome(collected: Collected) -> Outcome:
+def outcome_of(collected: Collected) -> Outcome:
+    """What came of a program that has ended."""
     ended = collected.exit
     stdout = Stream(collected.stdout, truncated=ended.stdout_dropped > 0)
     stderr = Stream(collected.stderr, truncated=ended.stderr_dropped > 0)

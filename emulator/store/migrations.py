@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, insert, text
 
 from emulator.store.documents import Document, pack
-from emulator.store.tables import jobs, metadata
+from emulator.store.tables import jobs, metadata, sessions
 
 Migration = Callable[[Connection], None]
 
@@ -54,7 +54,12 @@ def _seconds(isoformat: object) -> float:
     return datetime.fromisoformat(str(isoformat)).timestamp()
 
 
-MIGRATIONS: tuple[Migration, ...] = (_compact_jobs,)
+def _add_sessions(connection: Connection) -> None:
+    """Version 2 had none."""
+    metadata.create_all(connection, tables=[sessions])
+
+
+MIGRATIONS: tuple[Migration, ...] = (_compact_jobs, _add_sessions)
 """Step N brings a file of version N + 1 to version N + 2 (`PRAGMA user_version`)."""
 
 VERSION = len(MIGRATIONS) + 1

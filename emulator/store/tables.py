@@ -50,3 +50,12 @@ properties = Table(
     Column("name", String, primary_key=True),
     Column("value", String, nullable=False),
 )
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_id", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+"""Those that live; what is asked of them is in memory, so `state` is read at the start alone."""

@@ -1,13 +1,11 @@
 """The end of a job by request: at once, with all its processes, and with what it made so far."""
 
 import base64
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -195,21 +193,9 @@ def latest(client: Client, status: str) -> str:
     return found[0]
 
 
-@contextmanager
-def sent_by_hand(client: Client, code: str) -> Iterator[None]:
+def sent_by_hand(client: Client, code: str) -> AbstractContextManager[None]:
     """A program whose sender waits for its answer for the block, then hangs up."""
-    address = urlsplit(client.base)
-    body = b'{"language":"bash","ttl":900,"code":"' + code.encode() + b'"}'
-    headers = {
-        "Host": "localhost",
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
-        **client.signed("POST", "/execute", body),
-    }
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    with socket.create_connection((str(address.hostname), address.port or 0), 10) as connection:
-        connection.sendall(f"POST /execute HTTP/1.1\r\n{head}\r\n".encode() + body)
-        yield
+    return client.waiting("/execute", {"language": "bash", "ttl": 900, "code": code})
 
 
 def test_a_program_whose_sender_hangs_up_does_not_run_on(

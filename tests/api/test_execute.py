@@ -61,6 +61,11 @@ def test_variables_reach_the_program(client: Client) -> None:
     assert answer["stdout"] == "Sum: 30 ü $HOME `id`\n"
 
 
+def test_a_file_s_content_may_have_the_name_that_many_clients_give_it(client: Client) -> None:
+    files = [{"filename": "data.csv", "content_base64": "YSxiCg=="}]
+    assert client.execute("bash", "cat data.csv", input_files=files)["stdout"] == "a,b\n"
+
+
 def test_input_files_lie_in_the_working_directory_and_are_linked_into_tmp(client: Client) -> None:
     files = [
         {"filename": "data.csv", "content": base64.b64encode(b"a,b\n").decode()},

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from emulator.errors import SudoRequired
 from emulator.faults import MAX_RULES
+from emulator.sudo import Action, Confirmation
 from tests.client import Client, test_account
 from tests.server import Server, running, settings
 
@@ -412,14 +414,21 @@ def test_rules_are_listed_bounded_and_cleared(faults: httpx.Client, client: Clie
     assert client.get("/health").status_code == 200
 
 
-def test_a_reset_forgets_the_journal_the_rules_and_the_rates(
+def test_a_reset_forgets_the_journal_the_rules_the_rates_and_the_challenges(
     faults: httpx.Client, own: Server
 ) -> None:
     client = Client(own.api, test_account("tiny"))
     assert [client.get("/keys/self").status_code for _ in range(4)] == [200, 200, 200, 429]
     rule(faults, status=503)
+    careful, action = test_account("sudo"), Action("deleteSession", frozenset())
+    challenges = own.emulator.challenges
+    with pytest.raises(SudoRequired) as asked:
+        challenges.confirm(careful, action, None)
     assert faults.post("/reset").json() == {"status": "reset"}
     assert faults.get("/requests").json()["count"] == 0
     assert faults.get("/faults").json()["count"] == 0
     assert client.get("/keys/self").status_code == 200
+    answer = Confirmation("424242", str(asked.value.extra["challenge_id"]))
+    with pytest.raises(SudoRequired):
+        challenges.confirm(careful, action, answer)
     client.close()

@@ -24,9 +24,9 @@ class Echo:
     async def carry(self, stream: Stream, origin: Origin, sandbox: str) -> None:
         try:
             while piece := await stream.read():
-                await stream.write(f"{sandbox} {origin.job_id} {piece.decode()}".encode())
+                await stream.write(f"{sandbox} {origin.id} {piece.decode()}".encode())
         finally:
-            self.ended.append(origin.job_id)
+            self.ended.append(origin.id)
 
 
 @asynccontextmanager
@@ -65,7 +65,7 @@ async def test_connections_are_of_the_run_that_makes_them_and_end_with_it(port: 
         for origin in (A, B):
             with relay.serving(origin):
                 answer, reader, writer = await ask(port)
-                assert answer == f"box {origin.job_id} hello".encode()
+                assert answer == f"box {origin.id} hello".encode()
             assert await has_ended(reader)
             writer.close()
         assert echo.ended == ["job-a", "job-b"]

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import docker
+import msgspec
 import pytest
 
 from emulator.paths import RUNTIMES
@@ -80,11 +81,31 @@ def test_a_shell_is_in_the_shells_image_or_in_a_languages(name: str) -> None:
     assert SHELLS.shells[name].image in {IMAGE, *CATALOGUE.languages()}
 
 
+def test_languages_are_known_by_all_their_names_but_those_of_shells() -> None:
+    for name, shell in {"javascript": "node", "js": "node", "rb": "irb", "lisp": "sbcl"}.items():
+        assert CATALOGUE.shell_of_language[name] == shell
+    assert not CATALOGUE.shell_of_language.keys() & set(SHELLS.names())
+    for language in ("c", "go", "rust", "java"):
+        assert language not in CATALOGUE.shell_of_language
+
+
+def test_a_shell_is_of_known_languages() -> None:
+    shells = msgspec.structs.replace(SHELLS.shells["node"], languages=("klingon",))
+    wrong = msgspec.structs.replace(SHELLS, shells={"node": shells})
+    with pytest.raises(CatalogueError, match=r"shells.node.languages: 'klingon' is no language"):
+        Catalogue(RUNTIMES, CATALOGUE, wrong)
+
+
 BROKEN = {
     "an unknown key": ("prompt =", "promt =", r"shells.toml: shells.*: .*`promt`"),
     "no command": ('command = ["bash"]', "command = []", r"shells.toml: shells.*command: "),
-    "an alias of two": ('"python"]\nprompt', '"bash"]\nprompt', r"shells: 'bash' is 2 shells"),
+    "an alias of two": ('["python"]\nlang', '["bash"]\nlang', r"shells: 'bash' is 2 shells"),
     "a group of others": ('["node"]', '["deno"]', r"categories.javascript: 'deno' is no shell"),
+    "a language of two": (
+        'languages = ["lua"]',
+        'languages = ["php"]',
+        r"'php' is the language of 2",
+    ),
     "an answer in the question": ('"+ 40 2"', '"put 42"', r"shells.elvish.expression: contains"),
 }
 

@@ -71,10 +71,11 @@ KEYS = 'public_key="unsb-pk-aaaa-bbbb-cccc-dddd"\nsecret_key="unsb-sk-aaaaa-bbbb
 
 
 def test_a_seed_file_gives_accounts(tmp_path: Path) -> None:
-    text = f'[[accounts]]\n{KEYS}status="suspended"\nexpires_at=2027-01-01T00:00:00Z\n'
+    end = 'expires_at=2027-01-01T00:00:00Z\nsudo_code="42"\n'
+    text = f'[[accounts]]\n{KEYS}status="suspended"\n{end}'
     (account,) = read_seed(seed(tmp_path, text))
     assert account.status is Status.SUSPENDED
-    assert account.expires_at == 1_798_761_600
+    assert (account.expires_at, account.sudo_code) == (1_798_761_600, "42")
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,7 @@ def test_a_seed_file_gives_accounts(tmp_path: Path) -> None:
         ("[[accounts]]\n", "account 1: .*public_key"),
         (f"[[accounts]]\n{KEYS}colour=1\n", "account 1: unknown field 'colour'"),
         (f"[[accounts]]\n{KEYS}burst=0\n", "account 1: burst must be from 1"),
+        (f'[[accounts]]\n{KEYS}sudo_code="4 2"\n', "account 1: sudo_code must be 1 to 31"),
         (f'[[accounts]]\n{KEYS}status="odd"\n', "account 1: 'odd' is not a valid Status"),
         ("[[accounts\n", "seed.toml: "),
         ('[[accounts]]\npublic_key="x"\nsecret_key="y"\n', "public_key must look like"),

@@ -1,0 +1,136 @@
+"""Clients at the shells of sessions: how they come in, and what happens when they go."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from emulator.errors import Conflict
+from emulator.sandbox.agent import AgentError
+from emulator.sandbox.shells import Shells
+from emulator.sessions import multiplexed
+from emulator.sessions.ending import Ending
+from emulator.sessions.failures import failures
+from emulator.sessions.lives import Lives
+from emulator.sessions.multiplexers import COLUMNS, ROWS
+from emulator.sessions.recording import Recordings, Segment
+from emulator.sessions.session import Client, Session
+from emulator.sessions.terminal import Terminal
+from emulator.store.sessions import SessionStore
+
+HANG_UP_SECONDS = 1.0
+"""How long a client's program may take to let go of its terminal before it is killed."""
+
+_EXIT = Ending("exit")
+
+
+class Doors:
+    """Opens shells. The clients of a plain session share one; a multiplexer shows each its own."""
+
+    def __init__(
+        self, lives: Lives, shells: Shells, store: SessionStore, recordings: Recordings
+    ) -> None:
+        self._lives = lives
+        self._shells = shells
+        self._store = store
+        self._recordings = recordings
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def opened(self, session: Session) -> AsyncIterator[Client]:
+        """A client of a session's shell for the block; without it a plain session may end.
+
+        Raises:
+            Conflict: the session is frozen.
+            SandboxFailed: the shell does not start.
+        """
+        async with session.changing:
+            require_running(session)
+            with failures():
+                terminal = await self._terminal(session)
+            client = Client(terminal.join(), asyncio.get_running_loop().create_future(), terminal)
+            session.clients.add(client)
+        try:
+            yield client
+        finally:
+            session.clients.discard(client)
+            client.viewer.leave()
+            await self._after(session, terminal)
+
+    async def _terminal(self, session: Session) -> Terminal:
+        if session.terminal is not None:
+            return session.terminal
+        record, machine = session.record, session.machine
+        if record.multiplexer is not None:
+            process = multiplexed.attach(machine, record.multiplexer)
+        else:
+            command = self._shells.named(record.shell).command
+            process = machine.spawn(command, pty=(COLUMNS, ROWS))
+        await process.started()
+        segment = self._recordings.begin(session.id) if record.audited else None
+        terminal = Terminal(process, record=segment.write if segment is not None else None)
+        if record.multiplexer is None:
+            session.terminal = terminal
+        if not record.opened:
+            record.opened = True
+            self._store.save(record)
+        self._watch(session, terminal, segment)
+        return terminal
+
+    def _watch(self, session: Session, terminal: Terminal, segment: Segment | None) -> None:
+        task = asyncio.get_running_loop().create_task(self._to_its_end(session, terminal, segment))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _to_its_end(
+        self, session: Session, terminal: Terminal, segment: Segment | None
+    ) -> None:
+        """Tell the clients of a terminal whose program ended; a lost agent ends the session."""
+        with suppress(AgentError):
+            await terminal.ended
+            exited = await self._has_exited(session)
+            for client in session.clients:
+                if client.terminal is terminal:
+                    client.finish(_EXIT if exited else Ending("detached"))
+            if exited:
+                await self._lives.end(session, "Its shell has exited", _EXIT)
+        if segment is not None:
+            segment.close()
+
+    async def _has_exited(self, session: Session) -> bool:
+        name = session.record.multiplexer
+        return name is None or not await multiplexed.lives(session.machine, name)
+
+    async def _after(self, session: Session, terminal: Terminal) -> None:
+        """A plain session ends with its last client, a multiplexer's program with its only one."""
+        if session.over or terminal.viewers:
+            return
+        if session.record.multiplexer is None:
+            await self._lives.end(session, "Its last client left", _EXIT)
+        else:
+            await hang_up(terminal)
+
+
+def require_running(session: Session) -> None:
+    """Raise Conflict where a session is frozen."""
+    if session.record.frozen:
+        raise Conflict("The session is frozen; unfreeze it first: POST /sessions/{id}/unfreeze")
+
+
+async def detach(session: Session) -> None:
+    """End the clients of a multiplexer, whose programs tidy up their terminals before they go."""
+    await asyncio.gather(*(hang_up(client.terminal) for client in session.clients))
+    endings = [client.ending for client in session.clients]
+    if endings:
+        await asyncio.wait(endings, timeout=HANG_UP_SECONDS)
+    session.end_clients(Ending("detached"))
+
+
+async def hang_up(terminal: Terminal) -> None:
+    """End a client's program as the loss of its terminal would: screen has to hear of it."""
+    with suppress(AgentError):
+        terminal.process.signal(signal.SIGHUP)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HANG_UP_SECONDS):
+                await terminal.ended
+        terminal.close()

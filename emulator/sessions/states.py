@@ -1,0 +1,161 @@
+"""What changes a session that lives: frozen or not, its size, its lock."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from emulator.accounts import Account
+from emulator.clock import Clock
+from emulator.errors import BadRequest, Conflict, SandboxFailed
+from emulator.limits import Slots
+from emulator.sandbox.agent import AgentError
+from emulator.sandbox.engine import EngineError
+from emulator.sandbox.machine import Machines
+from emulator.sandbox.origin import Origin
+from emulator.sessions import multiplexed
+from emulator.sessions.doors import detach, require_running
+from emulator.sessions.failures import failures
+from emulator.sessions.lives import GONE, LOST, Lives
+from emulator.sessions.promises import Promises
+from emulator.sessions.session import Session
+from emulator.stop import Stop
+from emulator.store.sessions import SessionRecord, SessionStore
+
+MIB = 1024 * 1024
+
+
+class States:
+    """Each change is whole or does not happen, and is on disk when it is told."""
+
+    def __init__(
+        self,
+        lives: Lives,
+        machines: Machines,
+        store: SessionStore,
+        slots: Slots,
+        promises: Promises,
+        clock: Clock,
+    ) -> None:
+        self._lives = lives
+        self._machines = machines
+        self._store = store
+        self._slots = slots
+        self._promises = promises
+        self._clock = clock
+
+    async def freeze(self, session: Session) -> None:
+        """Stop its processes where they are; it takes no slot until it goes on.
+
+        Raises:
+            BadRequest: it has no multiplexer, and so would end with its clients.
+            SandboxFailed: the engine does not do it.
+        """
+        if session.record.multiplexer is None:
+            raise BadRequest(
+                "A session without a multiplexer ends with its client, so it cannot be frozen; "
+                "create it with `multiplexer` tmux or screen"
+            )
+        async with session.changing:
+            if session.record.frozen:
+                return
+            await detach(session)
+            with failures():
+                await self._machines.pause(session.machine)
+            self._slots.give_back(session.record.owner, session.record.slots)
+            session.record.frozen = True
+            await self._saved(session)
+
+    async def unfreeze(self, session: Session, account: Account) -> float:
+        """Let it go on; returns the seconds that this took.
+
+        Raises:
+            ConcurrencyLimited: no slot is free; it stays frozen.
+            SandboxFailed: its container is gone.
+        """
+        async with session.changing:
+            if not session.record.frozen:
+                return 0.0
+            began, count = self._clock.monotonic(), 1 + session.record.added_vcpu
+            self._slots.take(account, count)
+            try:
+                await self._go_on(session)
+            except (AgentError, EngineError) as error:
+                self._slots.give_back(session.record.owner, count)
+                await self._lives.end(session, GONE, LOST)
+                raise SandboxFailed(GONE) from error
+            session.record.frozen = False
+            seconds = self._clock.monotonic() - began
+            await self._saved(session)
+            return seconds
+
+    async def _go_on(self, session: Session) -> None:
+        known = session.machine.attached
+        await self._machines.resume(session.machine)
+        if not known:
+            take_up(session)
+            self._lives.watch(session)
+
+    async def resize(self, session: Session, vcpu: int, account: Account, stop: Stop) -> None:
+        """Give it another number of vCPUs, with 2 GiB each; what it is made with is the least.
+
+        Raises:
+            Conflict: that is less than it was made with, it is frozen, or it uses more memory than
+                it would have.
+            ConcurrencyLimited: each vCPU that is added takes a slot, and too few are free.
+            NoCapacity: there was no memory for it in time.
+            SandboxFailed: the engine does not do it.
+        """
+        record = session.record
+        if vcpu < record.base_vcpu:
+            raise Conflict(f"vcpu: the session was made with {record.base_vcpu}; not fewer")
+        async with session.changing:
+            require_running(session)
+            await self._check_memory(session, vcpu)
+            more = vcpu - record.vcpu
+            async with AsyncExitStack() as undo:
+                if more > 0:
+                    self._slots.take(account, more)
+                    undo.callback(self._slots.give_back, record.owner, more)
+                promised = await self._promises.make(vcpu - record.base_vcpu, record.owner, stop)
+                undo.push_async_callback(promised.aclose)
+                with failures():
+                    await self._machines.resize(session.machine, vcpu)
+                undo.pop_all()
+            self._slots.give_back(record.owner, max(0, -more))
+            session.boost, before = promised, session.boost
+            await before.aclose()
+            record.vcpu = vcpu
+            await self._saved(session)
+
+    async def _check_memory(self, session: Session, vcpu: int) -> None:
+        """The kernel would end programs to make room, so it is not asked to."""
+        limit = self._machines.limits(vcpu).memory_bytes
+        if vcpu >= session.record.vcpu:
+            return
+        with failures():
+            used = await self._machines.memory_in_use(session.machine)
+        if used > limit:
+            raise Conflict(
+                f"The session uses {used // MIB} MiB of memory, and would have {limit // MIB} MiB; "
+                "end some of its programs first"
+            )
+
+    async def lock(self, session: Session, *, locked: bool) -> None:
+        """Protect it from deletion, or do not any more."""
+        session.record.locked = locked
+        await self._saved(session)
+
+    async def _saved(self, session: Session) -> None:
+        if not session.over:
+            await asyncio.wrap_future(self._store.save(session.record))
+
+
+def take_up(session: Session) -> None:
+    """Go on with a machine that was just attached to, and the multiplexer in it."""
+    session.machine.connects_for(origin_of(session.record))
+    if session.record.multiplexer is not None:
+        session.server = multiplexed.adopt(session.machine)
+
+
+def origin_of(record: SessionRecord) -> Origin:
+    """Whom the session's connections belong to."""
+    return Origin(record.session_id, record.owner, "session_id")
