@@ -31,9 +31,7 @@ async def session_agent(client: docker.DockerClient, image: str) -> AsyncIterato
         yield agent
 
 
-def session_container(
-    client: docker.DockerClient, image: str
-) -> AbstractContextManager[Container]:
+def session_container(client: docker.DockerClient, image: str) -> AbstractContextManager[Container]:
     """A container that several agents are attached to in turn."""
     return running_container(client, image, **OPTIONS)
 

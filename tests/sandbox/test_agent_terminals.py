@@ -88,6 +88,6 @@ async def test_a_program_ends_though_another_one_stays_on_its_terminal(stays: st
 @scenario
 async def test_erasing_takes_a_whole_character_away() -> None:
     async with running_agent() as agent:
-        process = agent.spawn(shell("read line; echo \"($line)\"", pty=(80, 24)))
+        process = agent.spawn(shell('read line; echo "($line)"', pty=(80, 24)))
         await process.write("é\x7fe\r".encode())
         assert b"(e)" in (await process.collect()).stdout
