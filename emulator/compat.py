@@ -39,13 +39,6 @@ SHELL_OPERATIONS = ("createSession", "cloneSnapshot")
 BODY_PARAMETERS: dict[str, tuple[str, ...]] = {"createSession": ("audit",)}
 """Query parameters that some clients send as booleans in the body."""
 
-_NUMERALS: Fields = {"true": "1", "false": "0"}
-PARAMETER_VALUES: dict[str, dict[str, Fields]] = {
-    "createSession": {"audit": _NUMERALS},
-    "deleteSession": {"audit": _NUMERALS},
-}
-"""Other spellings of a query parameter's values."""
-
 JOBS_OBJECT_AGENTS = ("un-", "python-requests/", "Python/", "Java/", "PHP", "Ruby")
 """How the `User-Agent` of clients begins that read `GET /jobs` as an object with `jobs`.
 
@@ -100,8 +93,6 @@ def canonical_query(
         if isinstance(body, dict) and isinstance(body.get(name), bool):
             given.setdefault(name, str(body[name]).lower())
             _note(exchange, f"{name} read from the body")
-    for name, spellings in PARAMETER_VALUES.get(operation_id, {}).items():
-        _respell(name, spellings, given, exchange)
     return given
 
 

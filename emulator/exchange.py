@@ -9,6 +9,9 @@ from emulator.sandbox.engine_faults import EngineFault
 from emulator.spec import Operation
 
 _SCOPE_KEY = "unsandbox.exchange"
+GONE = "unsandbox.gone"
+"""The extension of WebSocket scopes whose `event` comes with the end of the connection;
+`listeners.py` adds it."""
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from emulator.exchange import GONE
 from emulator.injection import CUT
 from emulator.settings import SettingError, Settings
 
@@ -46,8 +47,23 @@ class _WebSocket(WebSocketsSansIOProtocol):
     """WebSockets whose other ends cannot make anything grow that is kept for them.
 
     Messages wait within limits already: neither is one read before those before it are taken, nor
-    is one sent before most of what was sent has left.
+    is one sent before most of what was sent has left. That the connection is gone is told by GONE,
+    though messages wait that nobody has taken.
     """
+
+    _gone: asyncio.Event
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._gone = asyncio.Event()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._gone.set()
+
+    async def run_asgi(self) -> None:
+        self.scope["extensions"] = {**(self.scope["extensions"] or {}), GONE: {"event": self._gone}}
+        await super().run_asgi()
 
     def handle_ping(self) -> None:
         if self.writable.is_set():

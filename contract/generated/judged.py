@@ -18,6 +18,10 @@ _CIRCUMSTANCES = {404, 409, 428}
 """Something that a request names is not there, not in the right state, or guarded by a code."""
 
 _REFUSALS = {400, 413, 415}
+
+_UNFIT = {"freezeSession": {400}, "sleepSession": {400}, "redeployService": {400}}
+"""A valid request for a thing that cannot do it: it has no multiplexer, or no bootstrap script."""
+
 _CRASH = 500
 
 _OPERATORS = "Logs"
@@ -41,7 +45,8 @@ def sent(api: Api, judge: Judge, operation: Operation, request: Request) -> Resp
 
 
 def _taken(operation: Operation, status: int) -> bool:
-    return 200 <= status < 300 or status in _BUSY | _CIRCUMSTANCES | _reserved(operation)
+    unfit = _UNFIT.get(operation.id, set())
+    return 200 <= status < 300 or status in _BUSY | _CIRCUMSTANCES | unfit | _reserved(operation)
 
 
 def _refused(operation: Operation, status: int) -> bool:

@@ -102,15 +102,16 @@ class Dispatcher:
         if handler is None:
             raise NotImplementedYet(f"{operation.method} {operation.path} is not in this version")
         _check_tier(operation, exchange)
-        if operation.upgrades and scope["type"] != "websocket":
-            raise UpgradeRequired("Open a WebSocket on this path")
         body = self._body(operation, headers, raw, exchange)
         query = self._query(operation, scope, body, exchange)
         sender = exchange.account
         call = Call(exchange, path, query, body, sender, headers, scope["scheme"], receive)
         if operation.sudo and call.account.sudo_code is not None:
             await self._confirm(operation, call)
-        return await handler(self._emulator, call)
+        reply = await handler(self._emulator, call)
+        if isinstance(reply, Upgraded) and scope["type"] != "websocket":
+            raise UpgradeRequired("Open a WebSocket on this path")
+        return reply
 
     def _admit(self, scope: Scope, headers: Headers, raw: bytes, exchange: Exchange) -> None:
         """Authenticate, then count against the rate; both leave their marks on the exchange."""

@@ -12,6 +12,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from emulator.api.call import Call, Upgraded
 from emulator.emulator import Emulator
+from emulator.exchange import GONE
 from emulator.sessions.doors import require_running
 from emulator.sessions.ending import Ending
 from emulator.sessions.terminal import Viewer
@@ -23,6 +24,9 @@ TYPED_MOST: Final = 1024 * 1024
 
 FAREWELL_SECONDS: Final = 30.0
 """How long a client may take to read how it ended, and what came before that."""
+
+CLOSE_SECONDS: Final = 0.05
+"""How long after its last event a WebSocket is closed, unless the client does that before."""
 
 LAST_KEYS_SECONDS: Final = 0.2
 """How long what was typed right before a client went may take to reach the program."""
@@ -69,6 +73,7 @@ async def converse(socket: WebSocket, viewer: Viewer, ending: Awaitable[Ending])
         others = (
             asyncio.ensure_future(_listen(socket, viewer, keyboard)),
             asyncio.ensure_future(keyboard.type()),
+            asyncio.ensure_future(_gone(socket.scope["extensions"][GONE]["event"])),
         )
         return await _first(telling, *others)
     except (WebSocketDisconnect, ClientDisconnected, TimeoutError):
@@ -81,7 +86,7 @@ async def _first(
     telling: "asyncio.Future[Ending]", *others: "asyncio.Future[None]"
 ) -> Ending | None:
     """What was told, unless another one is done before."""
-    tasks: list[asyncio.Future[Any]] = [telling, *others]
+    tasks: tuple[asyncio.Future[Any], ...] = (telling, *others)
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if telling.done():
@@ -104,18 +109,29 @@ async def _tell(socket: WebSocket, viewer: Viewer, ending: Awaitable[Ending]) ->
 
         def conclude(_: object) -> None:
             viewer.conclude()
-            patience.reschedule(loop.time() + FAREWELL_SECONDS)
+            if telling:
+                patience.reschedule(loop.time() + FAREWELL_SECONDS)
 
+        telling = True
         over.add_done_callback(conclude)
         try:
             async for piece in viewer.output():
                 await socket.send_bytes(piece)
             told = Ending("detached", viewer.dropped) if viewer.dropped else await over
-            await socket.send_text(_event(told.event, told.message))
-            await socket.close(_CLOSE_CODES[told.event])
+            await _bid_farewell(socket, told)
         finally:
+            telling = False
             over.remove_done_callback(conclude)
     return told
+
+
+async def _bid_farewell(socket: WebSocket, told: Ending) -> None:
+    """How it ended, then the WebSocket's end, which the vendor's client must not get with it."""
+    if told.shown:
+        await socket.send_bytes(told.shown)
+    await socket.send_text(_event(told.event, told.message))
+    await asyncio.sleep(CLOSE_SECONDS)
+    await socket.close(_CLOSE_CODES[told.event])
 
 
 async def _listen(socket: WebSocket, viewer: Viewer, keyboard: "_Keyboard") -> None:
@@ -129,6 +145,12 @@ async def _listen(socket: WebSocket, viewer: Viewer, keyboard: "_Keyboard") -> N
     with suppress(TimeoutError):
         async with asyncio.timeout(LAST_KEYS_SECONDS):
             await keyboard.empty()
+
+
+async def _gone(gone: asyncio.Event) -> None:
+    """Return when the client has been gone for a moment, though not all was taken that it sent."""
+    await gone.wait()
+    await asyncio.sleep(LAST_KEYS_SECONDS)
 
 
 async def _obey(text: str, socket: WebSocket, viewer: Viewer) -> None:

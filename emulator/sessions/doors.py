@@ -117,6 +117,15 @@ def require_running(session: Session) -> None:
         raise Conflict("The session is frozen; unfreeze it first: POST /sessions/{id}/unfreeze")
 
 
+async def detach(session: Session) -> None:
+    """End the clients of a multiplexer, whose programs tidy up their terminals before they go."""
+    await asyncio.gather(*(hang_up(client.terminal) for client in session.clients))
+    endings = [client.ending for client in session.clients]
+    if endings:
+        await asyncio.wait(endings, timeout=HANG_UP_SECONDS)
+    session.end_clients(Ending("detached"))
+
+
 async def hang_up(terminal: Terminal) -> None:
     """End a client's program as the loss of its terminal would: screen has to hear of it."""
     with suppress(AgentError):

@@ -10,7 +10,7 @@ from emulator.limits import Slots
 from emulator.sandbox.agent import AgentError, AgentLost
 from emulator.sandbox.engine import EngineError
 from emulator.sandbox.machine import Machines
-from emulator.sessions.ending import Ending
+from emulator.sessions.ending import Ending, forced
 from emulator.sessions.session import Ended, Session
 from emulator.store.sessions import SessionStore
 
@@ -25,7 +25,8 @@ ENDED_MOST = 1000
 LAST_WORDS_SECONDS = 1.0
 """How long the programs of clients may take to end after their multiplexer."""
 
-GONE = "Its container went away: it was killed, or the engine was restarted"
+GONE = "The session's container went away: it was killed, or the engine was restarted"
+LOST = forced("error", GONE, GONE)
 _EXIT = Ending("exit")
 Outcome = tuple[str, Ending]
 """Why a session ends, and what its clients are told."""
@@ -127,13 +128,11 @@ class Lives:
             self.unwatch(session)
 
     async def _live_out(self, session: Session) -> None:
+        over = f"The session's ttl of {session.record.ttl} seconds was over"
         reason, ending = await _first(
             {
-                self._expired(session): (
-                    f"Its ttl of {session.record.ttl} seconds was over",
-                    _EXIT,
-                ),
-                session.machine.lost(): (GONE, Ending("error", GONE)),
+                self._expired(session): (over, forced("exit", over)),
+                session.machine.lost(): (GONE, LOST),
                 _exited(session): ("Its shell has exited", _EXIT),
             }
         )

@@ -19,8 +19,8 @@ from emulator.sandbox.machine import ROOT_USER, Machine, Machines
 from emulator.sandbox.program import Artifact, InputFile, Outcome
 from emulator.sandbox.shells import Shells
 from emulator.sessions import command, multiplexed
-from emulator.sessions.doors import Doors, require_running
-from emulator.sessions.ending import Ending
+from emulator.sessions.doors import Doors, detach, require_running
+from emulator.sessions.ending import forced
 from emulator.sessions.failures import failures
 from emulator.sessions.lives import GONE, Lives
 from emulator.sessions.promises import Promises
@@ -31,6 +31,8 @@ from emulator.stop import Stop
 from emulator.store.sessions import SessionRecord, SessionStore
 
 logger = logging.getLogger(__name__)
+
+DELETED = "The session was deleted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ class Sessions:
     async def delete(self, session: Session) -> None:
         """End it, so that nothing but its recording is left; raises Locked."""
         self.check_unlocked(session)
-        await self.lives.end(session, "It was deleted")
+        await self.lives.end(session, DELETED, forced("exit", DELETED))
         self.lives.forget(session.id)
 
     def check_unlocked(self, session: Session) -> None:
@@ -170,7 +172,7 @@ class Sessions:
         self.slots.resume(record.owner, record.slots)
         session = Session(record, self.machines.paused(*place), await self._memory(record))
         if record.opened and record.multiplexer is None:
-            await self.lives.end(session, "Its client left: the emulator ended")
+            await self.lives.end(session, "Its client left when the emulator ended")
         elif state != ("paused" if record.frozen else "running"):
             await self.lives.end(session, GONE)
         elif not record.frozen:
@@ -197,7 +199,7 @@ class Sessions:
             await self.lives.end(session, "The emulator ended")
             return
         self.lives.unwatch(session)
-        session.end_clients(Ending("detached"))
+        await detach(session)
         session.machine.leave()
 
 

@@ -12,10 +12,9 @@ from emulator.sandbox.engine import EngineError
 from emulator.sandbox.machine import Machines
 from emulator.sandbox.origin import Origin
 from emulator.sessions import multiplexed
-from emulator.sessions.doors import hang_up, require_running
-from emulator.sessions.ending import Ending
+from emulator.sessions.doors import detach, require_running
 from emulator.sessions.failures import failures
-from emulator.sessions.lives import GONE, Lives
+from emulator.sessions.lives import GONE, LOST, Lives
 from emulator.sessions.promises import Promises
 from emulator.sessions.session import Session
 from emulator.stop import Stop
@@ -58,9 +57,7 @@ class States:
         async with session.changing:
             if session.record.frozen:
                 return
-            terminals = {client.terminal for client in session.clients}
-            session.end_clients(Ending("detached"))
-            await asyncio.gather(*map(hang_up, terminals))
+            await detach(session)
             with failures():
                 await self._machines.pause(session.machine)
             self._slots.give_back(session.record.owner, session.record.slots)
@@ -83,7 +80,7 @@ class States:
                 await self._go_on(session)
             except (AgentError, EngineError) as error:
                 self._slots.give_back(session.record.owner, count)
-                await self._lives.end(session, GONE, Ending("error", GONE))
+                await self._lives.end(session, GONE, LOST)
                 raise SandboxFailed(GONE) from error
             session.record.frozen = False
             seconds = self._clock.monotonic() - began
@@ -101,15 +98,15 @@ class States:
         """Give it another number of vCPUs, with 2 GiB each; what it is made with is the least.
 
         Raises:
-            BadRequest: that is less than it was made with.
-            Conflict: it is frozen, or uses more memory than it would have.
+            Conflict: that is less than it was made with, it is frozen, or it uses more memory than
+                it would have.
             ConcurrencyLimited: each vCPU that is added takes a slot, and too few are free.
             NoCapacity: there was no memory for it in time.
             SandboxFailed: the engine does not do it.
         """
         record = session.record
         if vcpu < record.base_vcpu:
-            raise BadRequest(f"vcpu: the session was made with {record.base_vcpu}; not fewer")
+            raise Conflict(f"vcpu: the session was made with {record.base_vcpu}; not fewer")
         async with session.changing:
             require_running(session)
             await self._check_memory(session, vcpu)

@@ -79,7 +79,15 @@ async def test_a_program_ends_though_another_one_stays_on_its_terminal(stays: st
     async with running_agent() as agent:
         script = f"setsid sh -c {shlex.quote(stays)} </dev/tty & seq 20000; echo last; exit 7"
         ended = await agent.spawn(shell(script, pty=(80, 24))).collect()
-    lines = ended.stdout.replace(b"more\r\n", b"").splitlines()
+    own = ended.stdout.replace(b"more\r\n", b"")
     assert ended.exit.code == 7
-    assert lines[-2:] == [b"20000", b"last"]
-    assert len(lines) == 20001
+    assert b"\r\n20000\r\nlast\r\n" in own
+    assert own.count(b"\n") == 20001
+
+
+@scenario
+async def test_erasing_takes_a_whole_character_away() -> None:
+    async with running_agent() as agent:
+        process = agent.spawn(shell('read line; echo "($line)"', pty=(80, 24)))
+        await process.write("é\x7fe\r".encode())
+        assert b"(e)" in (await process.collect()).stdout
