@@ -114,7 +114,10 @@ class Doors:
 def require_running(session: Session) -> None:
     """Raise Conflict where a session is frozen."""
     if session.record.frozen:
-        raise Conflict("The session is frozen; unfreeze it first: POST /sessions/{id}/unfreeze")
+        note = f" ({session.note})" if session.note else ""
+        raise Conflict(
+            f"The session is frozen{note}; unfreeze it first: POST /sessions/{{id}}/unfreeze"
+        )
 
 
 async def detach(session: Session) -> None:

@@ -38,7 +38,7 @@ class Session:
 
     `server` is the multiplexer's program; `terminal` what all clients of a plain session share.
     `changing` is held while its state changes, `life` ends it. `memory` is what it was promised,
-    `boost` what it got beyond that.
+    `boost` what it got beyond that. `note` says why it was frozen, where its owner did not ask.
     """
 
     record: SessionRecord
@@ -51,6 +51,7 @@ class Session:
     terminal: Terminal | None = None
     life: "asyncio.Task[None] | None" = None
     over: bool = False
+    note: str | None = None
 
     @property
     def id(self) -> str:

@@ -146,6 +146,10 @@ class Sessions:
                 session.machine, (*self.shells.runs_lines, line), self.clock, stop
             )
 
+    def on_disk(self) -> list["OnDisk"]:
+        """Those that run, as what writes to the engine's disk."""
+        return [OnDisk(it, self.states) for it in self.lives.all() if not it.record.frozen]
+
     # --- restarts --------------------------------------------------------------------------
 
     def containers(self) -> set[str]:
@@ -201,6 +205,22 @@ class Sessions:
         self.lives.unwatch(session)
         await detach(session)
         session.machine.leave()
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """A session, as `DiskWatch` sees it."""
+
+    session: Session
+    states: States
+
+    @property
+    def container_id(self) -> str:
+        return self.session.record.container_id
+
+    async def stop_for_disk(self, reason: str) -> None:
+        """Freeze it, or end it."""
+        await self.states.stop_for_disk(self.session, reason)
 
 
 def _record(account: Account, wanted: Wanted, machine: Machine, now: float) -> SessionRecord:

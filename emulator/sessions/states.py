@@ -13,6 +13,7 @@ from emulator.sandbox.machine import Machines
 from emulator.sandbox.origin import Origin
 from emulator.sessions import multiplexed
 from emulator.sessions.doors import detach, require_running
+from emulator.sessions.ending import forced
 from emulator.sessions.failures import failures
 from emulator.sessions.lives import GONE, LOST, Lives
 from emulator.sessions.promises import Promises
@@ -64,6 +65,14 @@ class States:
             session.record.frozen = True
             await self._saved(session)
 
+    async def stop_for_disk(self, session: Session, reason: str) -> None:
+        """Let it write no more: freeze it, or end one that cannot be frozen; its owner is told."""
+        if session.record.multiplexer is None:
+            await self._lives.end(session, reason, forced("exit", reason))
+        else:
+            await self.freeze(session)
+            session.note = reason
+
     async def unfreeze(self, session: Session, account: Account) -> float:
         """Let it go on; returns the seconds that this took.
 
@@ -82,7 +91,7 @@ class States:
                 self._slots.give_back(session.record.owner, count)
                 await self._lives.end(session, GONE, LOST)
                 raise SandboxFailed(GONE) from error
-            session.record.frozen = False
+            session.record.frozen, session.note = False, None
             seconds = self._clock.monotonic() - began
             await self._saved(session)
             return seconds

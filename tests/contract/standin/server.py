@@ -40,6 +40,7 @@ HANDLERS: dict[str, Handler] = {
 } | {
     "createSession": sessions.create_session,
     "boostSession": sessions.boost,
+    "updateSession": sessions.boost,
     "unboostSession": sessions.unboost,
     "executeSession": sessions.execute_session,
     "snapshotSession": images.snapshot_session,
