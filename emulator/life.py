@@ -207,12 +207,12 @@ def _sessions(
     machines: Machines,
 ) -> Sessions:
     store, shells = SessionStore(database), catalogue.shells
-    lives = Lives(machines, store, slots, clock)
+    lives = Lives(machines, store, clock)
     recordings = Recordings(settings.data_dir / "audit", clock)
     promises = Promises(budget, clock, settings.session_memory * MIB, settings.queue_timeout)
     return Sessions(
         lives=lives,
-        states=States(lives, machines, store, slots, promises, clock),
+        states=States(lives, machines, store, promises, clock),
         doors=Doors(lives, shells, store, recordings),
         recordings=recordings,
         machines=machines,
