@@ -7,12 +7,13 @@ import pytest
 
 from contract.api import Api
 from contract.campaign import Campaign
-from contract.exchange import EVENT_STREAM, Request, Response
+from contract.exchange import EVENT_STREAM, Headers, Request, Response
 from contract.generated.cases import AnyCase, Generator, economical, request_of
 from contract.generated.driven import each
 from contract.generated.judged import sent
 from contract.outcomes import ContractBroken, NotRun, Unsupported
 from contract.resources import Example, Resources, examples, sources
+from contract.signing import AUTHORIZATION, SIGNATURE, TIME
 from contract.spec import METHODS, Operation, Spec
 from contract.validity import Judge, Judgement, Verdict
 
@@ -22,6 +23,7 @@ QUICK_COVERAGE, FULL_COVERAGE = 12, 250
 COSTLY_SHARE = 5
 """Operations that take seconds and cost get one in so many random cases."""
 
+SIGNED = (AUTHORIZATION, TIME, SIGNATURE)
 MADE_UP = "c0ntract-made-this-up"
 KEY = "unsb-pk-c0nt-ract-made-this"
 
@@ -200,22 +202,30 @@ class Trial:
         ends = operation.method == "DELETE"
         self._living = None if ends else resources.parameters(operation)
         self._before = list(api.wire.trail)
+        self._sent = set[tuple[str, Headers, bytes]]()
 
     def of(self, case: AnyCase) -> None:
-        """Send a case; raises what `sent` raises."""
+        """Send a case, unless the same request was sent before; raises what `sent` raises."""
         request = self._request(case)
-        if request is None:
+        if request is None or self._is_known(request):
             return
         self._api.wire.trail[:] = self._before
         response = sent(self._api, self._judge, self._operation, request)
         self._resources.release(self._operation, response)
+
+    def _is_known(self, request: Request) -> bool:
+        unsigned = tuple(it for it in request.headers if it[0] not in SIGNED)
+        told = (request.target, unsigned, request.body)
+        known = told in self._sent
+        self._sent.add(told)
+        return known
 
     def _request(self, case: AnyCase) -> Request | None:
         request = request_of(case, self._operation, self._api)
         if request is None:
             return None
         judgement = self._judge.judge(self._operation, request)
-        if judgement.verdict is Verdict.VALID:
+        if judgement.verdict is not Verdict.INVALID:
             economical(case, self._operation)
         if self._living and not _breaks_its_path(self._operation, judgement):
             case.path_parameters = dict(self._living)

@@ -15,6 +15,8 @@ from contract.validity import Judge
 
 QUICK_SEQUENCES, QUICK_STEPS = 2, 8
 FULL_STEPS = 20
+NO_HANDSHAKE = 426
+"""What a WebSocket's path answers to a plain request, whether the thing is there or not."""
 
 
 def creates(spec: Spec, operation: Operation) -> bool:
@@ -112,7 +114,7 @@ def _nothing_works(api: Api, operation: Operation, response: Response, *, everyt
             path,
             content=example.content,
             media_type=example.media_type,
-            expect=404,
+            expect={404, NO_HANDSHAKE} & target.statuses,
             probe=True,
         )
 

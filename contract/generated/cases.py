@@ -122,24 +122,32 @@ _LINE_BREAKS = re.compile(r"[\r\n]")
 
 
 def economical(case: AnyCase, operation: Operation) -> None:
-    """Let what a valid case runs cost next to nothing, with all the text that was generated."""
+    """Let what a server may run cost next to nothing, with all the text that was generated.
+
+    For cases that it need not refuse: it would have to make ready what a language or shell needs.
+    """
     body = case.body
-    if isinstance(body, str) and operation.id in ("run", "runAsync"):
-        case.body = "#!/bin/bash\n" + _comment(body)
+    if isinstance(body, str) and operation.id in _SCRIPTS and body.startswith("#!"):
+        case.body = _SHEBANG + _comment(body)
     elif isinstance(body, dict) and case.media_type == JSON:
         case.body = {name: _cheap(name, value, operation) for name, value in body.items()}
 
 
 def _cheap(name: str, value: Any, operation: Operation) -> Any:  # noqa: ANN401 - any JSON
+    if value is None:
+        return None
     if name in _PROGRAMS and isinstance(value, str):
-        shebang = "#!/bin/bash\n" if operation.id in ("run", "runAsync") else ""
-        return shebang + _comment(value)
+        return (_SHEBANG if operation.id in _SCRIPTS else "") + _comment(value)
     if name == "ttl" and operation.tag != "Execution":
         return value and max(value, _LONG_ENOUGH)
     return _CHEAPEST.get(name, value)
 
 
-_CHEAPEST = {"language": "bash", "return_wasm_artifact": False}
+_SCRIPTS = ("run", "runAsync")
+"""Operations that find the language in the program."""
+
+_SHEBANG = "#!/bin/bash\n"
+_CHEAPEST = {"language": "bash", "shell": "bash"}
 _LONG_ENOUGH = 600
 """Seconds for which what is created stays, unless it stays for ever."""
 

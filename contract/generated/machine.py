@@ -51,7 +51,7 @@ def sequences(api: Api, generator: Generator, judge: Judge, without: Collection[
 
     def _prepared(case: AnyCase, operation: Operation) -> Request | None:
         request = request_of(case, operation, api)
-        if request is not None and judge.judge(operation, request).verdict is Verdict.VALID:
+        if request is not None and judge.judge(operation, request).verdict is not Verdict.INVALID:
             economical(case, operation)
             request = request_of(case, operation, api)
         return request
