@@ -51,6 +51,15 @@ class Shell:
         self.shown.clear()
         return seen
 
+    def exactly(self, count: int) -> bytes:
+        """The next `count` bytes that are shown."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while len(self.shown) < count:
+            self._receive(deadline, f"{count - len(self.shown)} bytes are not shown")
+        seen = bytes(self.shown[:count])
+        del self.shown[:count]
+        return seen
+
     def answer(self, line: str) -> bytes:
         """What the terminal shows from the typing of a command line to its end."""
         token = secrets.token_hex(6)
