@@ -20,6 +20,8 @@ from emulator.sandbox.images import Images
 from emulator.sandbox.network import Network
 from emulator.sandbox.pool import Pool
 from emulator.sandbox.runtimes import Catalogue
+from emulator.services.doors import ServiceDoors
+from emulator.services.services import Services
 from emulator.sessions.sessions import Sessions
 from emulator.settings import Settings
 from emulator.spec import Spec
@@ -54,6 +56,8 @@ class Emulator:
     authority: Authority
     inner: socket.socket
     sessions: Sessions
+    services: Services
+    service_doors: ServiceDoors
 
     def obstacles(self) -> list[str]:
         """Why an execution would not work now; empty when it would."""

@@ -13,6 +13,7 @@ ApiError
 ├── Forbidden                 403
 │   ├── AccountSuspended      403 ACCOUNT_SUSPENDED
 │   ├── TierRequired          403 TIER_REQUIRED
+│   ├── DomainTaken           403 DOMAIN_TAKEN
 │   └── ForeignOrigin         403 FOREIGN_ORIGIN
 ├── NotFound                  404 NOT_FOUND
 │   └── JobNotFound           404 JOB_NOT_FOUND
@@ -138,6 +139,11 @@ class AccountSuspended(Forbidden):
 class TierRequired(Forbidden):
     code = "TIER_REQUIRED"
     error = "Feature not available"
+
+
+class DomainTaken(Forbidden):
+    code = "DOMAIN_TAKEN"
+    error = "Not authorized"
 
 
 class ForeignOrigin(Forbidden):

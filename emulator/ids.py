@@ -20,6 +20,11 @@ def session_id() -> str:
     return f"sess_{secrets.token_hex(16)}"
 
 
+def service_id() -> str:
+    """`unsb-service-` and 32 hexadecimal digits; whoever knows it may open the service's shell."""
+    return f"unsb-service-{secrets.token_hex(16)}"
+
+
 def request_id() -> str:
     """The id on every answer (`X-Request-Id`), in the journal and in the log."""
     return f"req_{secrets.token_hex(16)}"

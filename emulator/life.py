@@ -38,6 +38,10 @@ from emulator.sandbox.network import SEMITRUSTED, ZEROTRUST, Network, Zerotrust
 from emulator.sandbox.pool import RUNS_MAX, Policy, Pool
 from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.sandbox.starting import Starter
+from emulator.services.doors import ServiceDoors
+from emulator.services.log import ServiceLogs
+from emulator.services.services import Services
+from emulator.services.vault import Vaults
 from emulator.sessions.disk import DiskWatch
 from emulator.sessions.doors import Doors
 from emulator.sessions.lives import Lives
@@ -51,6 +55,7 @@ from emulator.store.accounts import open_accounts
 from emulator.store.database import Database, DirectoryLock
 from emulator.store.jobs import JobStore
 from emulator.store.secrets import SecretBox, load_key
+from emulator.store.services import ServiceStore
 from emulator.store.sessions import MachineNames, SessionStore
 from emulator.store.tables import properties
 from emulator.sudo import Challenges
@@ -128,12 +133,29 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         runs = Runs(jobs, slots, executor, clock)
         stack.push_async_callback(runs.close)
         sessions = _sessions(settings, database, catalogue, builder, slots, budget, clock, machines)
+        services = Services(
+            machines,
+            builder,
+            catalogue.shells,
+            ServiceStore(database),
+            ServiceLogs(settings.data_dir / "services"),
+            Vaults(),
+            slots,
+            sessions.promises,
+            clock,
+            settings.queue_timeout,
+        )
         watch = DiskWatch(
-            engine, clock, settings.session_disk * MIB, settings.disk_floor * MIB, sessions.on_disk
+            engine,
+            clock,
+            settings.session_disk * MIB,
+            settings.disk_floor * MIB,
+            lambda: [*sessions.on_disk(), *services.on_disk()],
         )
         stack.push_async_callback(machines.close)
         stack.push_async_callback(sessions.recordings.close)
         stack.push_async_callback(sessions.close)
+        stack.push_async_callback(services.close)
         await stack.enter_async_context(_beside(watch.run()))
         yield Emulator(
             settings=settings,
@@ -159,6 +181,8 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             authority=authority,
             inner=listener,
             sessions=sessions,
+            services=services,
+            service_doors=ServiceDoors(services, catalogue.shells),
         )
 
 
@@ -264,12 +288,15 @@ async def prepare(emulator: Emulator, report: Report) -> None:
         BuildFailed: an image cannot be built.
     """
     runtimes = chosen_runtimes(emulator.catalogue, emulator.settings.languages)
-    leftovers = await emulator.engine.remove_leftovers(emulator.sessions.containers())
+    kept = emulator.sessions.containers() | emulator.services.containers()
+    leftovers = await emulator.engine.remove_leftovers(kept)
     if leftovers:
         report(f"Removed {leftovers} containers that an earlier run left behind.")
-    sessions = await emulator.sessions.restore(await emulator.engine.states())
-    if sessions:
-        report(f"Took up {sessions} sessions of an earlier run.")
+    states = await emulator.engine.states()
+    sessions = await emulator.sessions.restore(states)
+    services = await emulator.services.restore(states)
+    if sessions or services:
+        report(f"Took up {sessions} sessions and {services} services of an earlier run.")
     emulator.readiness.block("start", "images are being built")
     await _build(emulator, runtimes, report)
     for runtime in runtimes:

@@ -7,13 +7,13 @@ import time
 from functools import lru_cache
 
 _LEVEL_WIDTH = 7
-_CREDENTIAL = re.compile(r"\b(sess_[0-9a-f]{6})[0-9a-f]{26}\b")
-"""Whoever knows a session's whole id may open its shell."""
+_CREDENTIAL = re.compile(r"\b((?:sess_|unsb-service-)[0-9a-f]{6})[0-9a-f]{26}\b")
+"""Whoever knows the whole id of a session or service may open its shell."""
 
 
 def masked(text: str) -> str:
-    """`text` with the beginnings of session ids alone."""
-    return _CREDENTIAL.sub(r"\1...", text) if "sess_" in text else text
+    """`text` with the beginnings alone of ids of sessions and services."""
+    return _CREDENTIAL.sub(r"\1...", text)
 
 
 def escape(text: str) -> str:

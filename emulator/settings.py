@@ -214,6 +214,13 @@ SETTINGS: tuple[Setting, ...] = (
         "MIB",
     ),
     Setting(
+        "service_network",
+        _choice("zerotrust", "semitrusted"),
+        _fixed("zerotrust"),
+        "network_mode of services whose request names none",
+        "MODE",
+    ),
+    Setting(
         "session_disk",
         _within(16, 1 << 24),
         _fixed(8192),
@@ -345,6 +352,7 @@ class Settings:
     start_concurrency: int
     memory_budget: int
     session_memory: int
+    service_network: str
     session_disk: int
     disk_floor: int
     queue_timeout: int

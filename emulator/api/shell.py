@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -13,8 +13,10 @@ from uvicorn.protocols.utils import ClientDisconnected
 from emulator.api.call import Call, Upgraded
 from emulator.emulator import Emulator
 from emulator.exchange import GONE
-from emulator.sessions.doors import require_running
+from emulator.services import services
+from emulator.sessions import doors
 from emulator.sessions.ending import Ending
+from emulator.sessions.session import Client
 from emulator.sessions.terminal import Viewer
 from emulator.typed import misfit
 
@@ -44,18 +46,34 @@ class Resize(msgspec.Struct, tag_field="type", tag="resize"):
 
 
 async def open_session_shell(emulator: Emulator, call: Call) -> Upgraded:
-    """The shell of a session, for its owner, or for anybody who knows its whole id."""
+    """A shell of a session or service, for its owner, or for anybody who knows its whole id."""
     emulator.readiness.require()
-    lives, name = emulator.sessions.lives, call.path["id"]
-    sender = call.sender
-    session = lives.find_by_id(name) if sender is None else lives.find(name, sender.public_key)
-    require_running(session)
+    opened = _of_service(emulator, call) or _of_session(emulator, call)
 
     async def serve(socket: WebSocket) -> None:
-        async with emulator.sessions.doors.opened(session) as client:
+        async with opened as client:
             await converse(socket, client.viewer, client.ending)
 
     return Upgraded(serve)
+
+
+def _of_session(emulator: Emulator, call: Call) -> AbstractAsyncContextManager[Client]:
+    lives, name, sender = emulator.sessions.lives, call.path["id"], call.sender
+    session = lives.find_by_id(name) if sender is None else lives.find(name, sender.public_key)
+    doors.require_running(session)
+    return emulator.sessions.doors.opened(session)
+
+
+def _of_service(emulator: Emulator, call: Call) -> AbstractAsyncContextManager[Client] | None:
+    name, sender = call.path["id"].removeprefix("svc:"), call.sender
+    service = emulator.services.find_by_id(name)
+    if sender is not None:
+        mine = emulator.services.of(sender.public_key)
+        service = next((one for one in mine if one.goes_by(name)), None)
+    if service is None:
+        return None
+    services.require_running(service)
+    return emulator.service_doors.opened(service)
 
 
 async def converse(socket: WebSocket, viewer: Viewer, ending: Awaitable[Ending]) -> Ending | None:

@@ -2,7 +2,17 @@
 
 from collections.abc import Awaitable, Callable
 
-from emulator.api import execute, jobs, keys, programs, sessions, shell, shell_names, system
+from emulator.api import (
+    execute,
+    jobs,
+    keys,
+    programs,
+    services,
+    sessions,
+    shell,
+    shell_names,
+    system,
+)
 from emulator.api.call import Call, Handler, Json
 from emulator.emulator import Emulator
 from emulator.spec import Spec, SpecError
@@ -43,6 +53,22 @@ HANDLERS: dict[str, Handler] = {
     "unlockSession": sessions.unlock_session,
     "executeSession": sessions.execute_session,
     "executeSessionAlias": sessions.execute_session,
+    "createService": services.create_service,
+    "listServices": services.list_services,
+    "getService": services.get_service,
+    "updateService": services.update_service,
+    "resizeService": services.update_service,
+    "setServiceDomains": services.set_domains,
+    "deleteService": services.delete_service,
+    "freezeService": services.freeze_service,
+    "unfreezeService": services.unfreeze_service,
+    "sleepService": services.freeze_service,
+    "wakeService": services.unfreeze_service,
+    "lockService": services.lock_service,
+    "unlockService": services.unlock_service,
+    "redeployService": services.redeploy_service,
+    "executeService": services.execute_service,
+    "getServiceLogs": services.get_service_logs,
     "openSessionShell": shell.open_session_shell,
 }
 
@@ -56,15 +82,15 @@ CHECKS: dict[str, Callable[[Emulator, Json], None]] = {
 
 SUBJECTS: dict[str, Callable[[Emulator, Call], Awaitable[None]]] = {
     "deleteSession": sessions.check_deletable,
+    "deleteService": services.check_destroyable,
+    "unlockService": services.check_there,
 }
 """What raises NotFound, or another refusal, before a one-time code is asked for in vain."""
 
 _WAITING: dict[str, str] = {
     "sessions": "snapshotSession restoreSession",
     "services": (
-        "listServices createService getService updateService deleteService freezeService "
-        "unfreezeService sleepService wakeService lockService unlockService resizeService "
-        "setServiceDomains redeployService executeService getServiceLogs getServiceEnv "
+        "getServiceEnv "
         "setServiceEnv setServiceEnvAlias deleteServiceEnv exportServiceEnv "
         "snapshotService"
     ),

@@ -97,6 +97,10 @@ class Engine:
         """Attach to a running container; the socket, and bytes that were read already."""
         return await self._call(lambda: self._attach(container_id))
 
+    async def start_again(self, container_id: str) -> tuple[socket.socket, bytes]:
+        """Start a container that has ended, with the files that it left, and attach to it."""
+        return await self._call(lambda: self._start_again(container_id))
+
     async def pause(self, container_id: str) -> None:
         """Stop its processes where they are; they keep their memory."""
         await self._call(lambda: self._api.pause(container_id))
@@ -228,6 +232,15 @@ class Engine:
         for overdue in list(self._overdue):
             self._remove_or_later(overdue)
         return Started(container_id, attached, early)
+
+    def _start_again(self, container_id: str) -> tuple[socket.socket, bytes]:
+        attached, early = self._attach(container_id)
+        try:
+            self._api.start(container_id)
+        except BaseException:
+            attached.close()
+            raise
+        return attached, early
 
     def _create(self, name: str, spec: ContainerSpec) -> str:
         created = self._api.create_container(

@@ -7,6 +7,7 @@ agent until it goes on.
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from emulator.sandbox.attach import attach
 from emulator.sandbox.engine import ContainerSpec, Engine, EngineError
 from emulator.sandbox.images import Images
 from emulator.sandbox.limits import MIB, Limits
-from emulator.sandbox.network import Network
+from emulator.sandbox.network import Network, overlaid
 from emulator.sandbox.origin import Origin
 from emulator.sandbox.relay import Relay
 from emulator.sandbox.runtime import ARTIFACTS_DIRECTORY, INPUT_DIRECTORY
@@ -90,12 +91,17 @@ class Machine:
         pty: tuple[int, int] | None = None,
         key: str | None = None,
         output_limit: int | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> Process:
-        """Start a program as root in the working directory; raises AgentLost."""
+        """Start a program as root in the working directory, `env` over the usual environment.
+
+        Raises:
+            AgentLost: the agent is gone.
+        """
         return self.agent.spawn(
             Spawn(
                 argv=argv,
-                env={**shells.ENVIRONMENT, **self.environment},
+                env=overlaid({**shells.ENVIRONMENT, **self.environment}, env or {}),
                 cwd=INPUT_DIRECTORY,
                 uid=ROOT_USER,
                 gid=ROOT_USER,
@@ -244,8 +250,21 @@ class Machines:
         machine.greet(agent, Hello(b"", ()), relay)
         return machine
 
+    async def revive(self, machine: Machine) -> None:
+        """Start a machine that has ended; of what it was its files are left.
+
+        Raises:
+            EngineError: the engine does not start it: it may be gone.
+            AgentError: what runs in it does not answer as an agent should.
+        """
+        machine.leave()
+        await self._greet(machine, await self._engine.start_again(machine.container_id))
+
     async def _attach(self, machine: Machine) -> None:
-        agent = await attach(*await self._engine.attach(machine.container_id))
+        await self._greet(machine, await self._engine.attach(machine.container_id))
+
+    async def _greet(self, machine: Machine, attached: tuple[socket.socket, bytes]) -> None:
+        agent = await attach(*attached)
         hello = await greeted(agent)
         try:
             relay = await self._networks[machine.network_mode].join(machine.container_id, agent)

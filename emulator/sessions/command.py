@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Mapping
 from dataclasses import replace
 
 from emulator.clock import Clock
@@ -15,15 +16,24 @@ COMMAND_SECONDS = 900
 """How long a command may take, as the longest execution; what it left running goes on."""
 
 
-async def run(machine: Machine, words: tuple[str, ...], clock: Clock, stop: Stop) -> Outcome:
+async def run(
+    machine: Machine,
+    words: tuple[str, ...],
+    clock: Clock,
+    stop: Stop,
+    seconds: float | None = COMMAND_SECONDS,
+    env: Mapping[str, str] | None = None,
+) -> Outcome:
     """Run a command in the working directory to its end, or until `stop` is requested.
+
+    It may take `seconds`, or any time; `env` is over its usual environment.
 
     Raises:
         AgentError: the container went away, or has no such program.
     """
-    process = machine.spawn(words, output_limit=OUTPUT_LIMIT)
+    process = machine.spawn(words, output_limit=OUTPUT_LIMIT, env=env)
     try:
-        async with stop.heeded(clock, COMMAND_SECONDS):
+        async with stop.heeded(clock, seconds):
             return outcome_of(await process.collect())
     except TimeoutError:
         return await _killed(process, Ending.TIMED_OUT, TIMED_OUT)

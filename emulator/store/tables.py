@@ -59,3 +59,12 @@ sessions = Table(
     Column("state", LargeBinary, nullable=False),
 )
 """Those that live; what is asked of them is in memory, so `state` is read at the start alone."""
+
+services = Table(
+    "services",
+    metadata,
+    Column("service_id", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+"""Those that were not destroyed, as `sessions`."""

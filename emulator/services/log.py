@@ -1,0 +1,77 @@
+"""What services print, in files on the host: the newest bytes of each, within a bound."""
+
+import asyncio
+import os
+import re
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+HALF_BYTES = 8 * 1024 * 1024
+"""Of a file; with more, what is older than the one before it is dropped."""
+
+_SERVICE_ID = re.compile(r"unsb-service-[0-9a-f]{32}")
+
+
+class ServiceLogs:
+    """A file for each service, and the one before it, in a folder that is the owner's alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def write(self, service_id: str, data: bytes) -> None:
+        """Append what a service printed; returns when it is written, so that nothing piles up.
+
+        Raises:
+            OSError: the disk cannot be written to.
+        """
+        await asyncio.to_thread(self._write, self._path(service_id), data)
+
+    async def read(self, service_id: str) -> bytes:
+        """All that is kept."""
+        return await asyncio.to_thread(self._read, self._path(service_id))
+
+    async def remove(self, service_id: str) -> None:
+        await asyncio.to_thread(self._remove, self._path(service_id))
+
+    async def keep_only(self, service_ids: Collection[str]) -> None:
+        """Remove those of all other services."""
+        await asyncio.to_thread(self._remove_others, service_ids)
+
+    def _path(self, service_id: str) -> Path:
+        if not _SERVICE_ID.fullmatch(service_id):
+            raise ValueError("no service's id")
+        return self._folder / f"{service_id}.log"
+
+    def _write(self, path: Path, data: bytes) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(path, "ab", opener=_private) as file:
+            file.write(data)
+            size = file.tell()
+        if size > HALF_BYTES:
+            path.replace(_before(path))
+
+    def _read(self, path: Path) -> bytes:
+        parts = []
+        for one in (_before(path), path):
+            with suppress(FileNotFoundError):
+                parts.append(one.read_bytes())
+        return b"".join(parts)
+
+    def _remove(self, path: Path) -> None:
+        for one in (_before(path), path):
+            one.unlink(missing_ok=True)
+
+    def _remove_others(self, service_ids: Collection[str]) -> None:
+        if self._folder.is_dir():
+            for path in self._folder.iterdir():
+                if path.name.partition(".")[0] not in service_ids:
+                    path.unlink(missing_ok=True)
+
+
+def _before(path: Path) -> Path:
+    return path.with_suffix(".log.1")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

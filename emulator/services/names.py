@@ -1,0 +1,51 @@
+"""What services are called: names, host labels, custom domains, and who may have them."""
+
+import ipaddress
+from collections.abc import Iterable
+
+from emulator.errors import BadRequest, Conflict, DomainTaken
+from emulator.services.service import Service
+
+RESERVED = ("unsandbox.com", "localhost", "local")
+"""No custom domain ends in one of these: they are the API's, the services' own or the machine's."""
+
+
+def require_free_name(name: str, owner: str, services: Iterable[Service]) -> None:
+    """Raise Conflict where the account has a service of this name."""
+    for service in services:
+        if service.record.owner == owner and service.record.name == name:
+            raise Conflict(f"name: {name} is already taken by a service of this key")
+
+
+def label(name: str, service_id: str, services: Iterable[Service]) -> str:
+    """The first label of its host name: its name, unless another account's service has that."""
+    taken = {service.record.label for service in services}
+    lower = name.lower()
+    return lower if lower not in taken else f"{lower[:56]}-{service_id[-6:]}"
+
+
+def domains(wanted: Iterable[str], owner: str, services: Iterable[Service]) -> list[str]:
+    """Custom domains in lower case, each once.
+
+    Raises:
+        BadRequest: one is no name that could be had.
+        DomainTaken: another service has one.
+    """
+    chosen = list(dict.fromkeys(name.lower().rstrip(".") for name in wanted))
+    taken = {name: it for it in services for name in it.record.custom_domains}
+    for name in chosen:
+        if _is_reserved(name):
+            raise BadRequest(f"custom_domains: {name} cannot be a service's")
+        other = taken.get(name)
+        if other is not None:
+            whose = "this key" if other.record.owner == owner else "another key"
+            raise DomainTaken(f"custom_domains: {name} belongs to a service of {whose}")
+    return chosen
+
+
+def _is_reserved(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return any(name == end or name.endswith(f".{end}") for end in RESERVED)
+    return True

@@ -1,0 +1,192 @@
+"""What runs in services: scripts started and followed, output kept, losses made good."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine
+
+from emulator.clock import Clock
+from emulator.sandbox.agent import AgentError, AgentLost, Process
+from emulator.sandbox.engine import EngineError
+from emulator.sandbox.machine import Machines
+from emulator.sandbox.origin import Origin
+from emulator.services import bootstrap
+from emulator.services.log import ServiceLogs
+from emulator.services.service import Service, State
+from emulator.services.vault import Vaults
+from emulator.sessions.ending import forced
+from emulator.store.services import ServiceStore
+
+logger = logging.getLogger(__name__)
+
+PORT_SECONDS = 0.2
+"""How often a service that starts is asked whether its first port answers."""
+
+REVIVALS = (0.5, 1, 2, 5, 10, 30, 60)
+"""Seconds between attempts to start a container again that has ended: the engine may be away."""
+
+GONE = "The service's container ended: it was killed, or the engine was restarted"
+_ENDED = forced("error", GONE, GONE)
+
+
+class Running:
+    """Starts what services are for, and knows how it goes."""
+
+    def __init__(
+        self,
+        machines: Machines,
+        store: ServiceStore,
+        logs: ServiceLogs,
+        vaults: Vaults,
+        clock: Clock,
+    ) -> None:
+        self._machines = machines
+        self._store = store
+        self._logs = logs
+        self._vaults = vaults
+        self._clock = clock
+
+    async def start(self, service: Service) -> None:
+        """Run the script, if there is one, in a machine where nothing of it runs.
+
+        Raises:
+            AgentError: the container does not answer.
+        """
+        record, machine = service.record, service.machine
+        machine.connects_for(Origin(service.id, record.owner, "service_id"))
+        self.renew_environment(service)
+        record.exit_code, service.message = None, None
+        pipe = await bootstrap.open_pipe(machine)
+        self._follow(service, self._hear(service, pipe))
+        self._follow(service, self._until_lost(service))
+        if record.script is None:
+            service.state = State.RUNNING
+            return
+        if service.state is not State.REDEPLOYING:
+            service.state = State.STARTING
+        await bootstrap.write_script(machine, record.script)
+        script = await bootstrap.run_script(machine, service.environment)
+        self._follow(service, self._until_exit(service, script))
+        self._follow(service, self._until_reached(service))
+
+    async def take_up(self, service: Service) -> None:
+        """Go on with what an earlier emulator started; raises AgentError."""
+        record, machine = service.record, service.machine
+        machine.connects_for(Origin(service.id, record.owner, "service_id"))
+        self.renew_environment(service)
+        agent = machine.agent
+        if bootstrap.PIPE_KEY in machine.kept:
+            pipe = agent.adopt(bootstrap.PIPE_KEY)
+        else:
+            pipe = await bootstrap.open_pipe(machine)
+        self._follow(service, self._hear(service, pipe))
+        self._follow(service, self._until_lost(service))
+        service.state = State.RUNNING
+        if record.script is None or record.exit_code is not None:
+            self._judge(service, record.exit_code or 0)
+            return
+        service.state = State.STARTING
+        self._follow(service, self._until_exit(service, agent.adopt(bootstrap.SCRIPT_KEY)))
+        self._follow(service, self._until_reached(service))
+
+    async def stop(self, service: Service) -> None:
+        """End everything that runs in it; raises AgentError."""
+        service.stop_work()
+        service.machine.agent.signal_all(signal.SIGKILL)
+        async with asyncio.timeout(bootstrap.QUICK_SECONDS):
+            await service.machine.agent.ping()
+
+    async def revive(self, service: Service) -> None:
+        """Start a container that has ended, and its script; raises EngineError or AgentError."""
+        service.stop_work()
+        await self._machines.revive(service.machine)
+        service.stopped, service.state = False, State.STARTING
+        await self.tell(service, "the container was started again, and the bootstrap script in it")
+        await self.start(service)
+
+    async def tell(self, service: Service, line: str) -> None:
+        """A line of ours in the service's log."""
+        await self._logs.write(service.id, f"[unsandbox: {line}]\n".encode())
+
+    def renew_environment(self, service: Service) -> None:
+        """What its vault holds now is what starts from now on finds."""
+        service.environment = self._vaults.environment(service.id)
+
+    # --- following -------------------------------------------------------------------------
+
+    def _follow(self, service: Service, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        service.work.add(task)
+        task.add_done_callback(service.work.discard)
+
+    async def _hear(self, service: Service, pipe: Process) -> None:
+        """Keep what is printed; the service waits while the disk does not take it."""
+        try:
+            async for _, piece in pipe.output():
+                await self._logs.write(service.id, piece)
+        except OSError as error:
+            logger.warning("the log of service %s is not written: %s", service.id, error.strerror)
+            async for _ in pipe.output():
+                pass
+
+    async def _until_exit(self, service: Service, script: Process) -> None:
+        try:
+            code = await bootstrap.exit_code(script)
+            if code is None:
+                code = await bootstrap.ended_with(service.machine)
+        except (AgentLost, TimeoutError):
+            return
+        service.record.exit_code = code
+        self._judge(service, code or 0)
+        self._store.save(service.record)
+
+    def _judge(self, service: Service, code: int) -> None:
+        """A script that did its work leaves a service that runs."""
+        service.state = State.FAILED if code else State.RUNNING
+        service.message = f"The bootstrap script ended with exit code {code}" if code else None
+
+    async def _until_reached(self, service: Service) -> None:
+        """It runs once its first port answers; without ports it does at once."""
+        for port in service.record.ports[:1]:
+            while not await self._answers(service, port):
+                await self._clock.sleep(PORT_SECONDS)
+        if service.state in (State.STARTING, State.REDEPLOYING):
+            service.state = State.RUNNING
+
+    async def _answers(self, service: Service, port: int) -> bool:
+        if service.record.frozen:
+            return False
+        try:
+            (await service.connect(port)).close()
+        except AgentError:
+            return False
+        return True
+
+    async def _until_lost(self, service: Service) -> None:
+        """Start a container again whose engine was restarted, unless it is frozen."""
+        await service.machine.lost()
+        if service.over:
+            return
+        service.stopped = True
+        for client in tuple(service.clients):
+            client.end(_ENDED)
+        if service.record.frozen:
+            return
+        service.state, service.message = State.STARTING, GONE
+        task = asyncio.current_task()
+        service.work.discard(task)  # it goes on
+        await self._try_again(service)
+
+    async def _try_again(self, service: Service) -> None:
+        for pause in REVIVALS:
+            await self._clock.sleep(pause)
+            async with service.changing:
+                if service.over or not service.stopped or service.record.frozen:
+                    return
+                try:
+                    await self.revive(service)
+                except (AgentError, EngineError) as error:
+                    logger.warning("service %s does not start again: %s", service.id, error)
+                else:
+                    return
+        service.state, service.message = State.FAILED, GONE

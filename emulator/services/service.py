@@ -1,0 +1,71 @@
+"""A service as it lives: its record, its container, what runs in it."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from emulator.limits import Holding
+from emulator.sandbox.agent import Stream
+from emulator.sandbox.machine import Machine
+from emulator.sessions.session import Client
+from emulator.store.services import ServiceRecord
+
+
+class State(StrEnum):
+    """What a service does while it is not frozen."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    REDEPLOYING = "redeploying"
+    FAILED = "failed"
+
+
+FROZEN = "frozen"
+
+
+@dataclass(eq=False, slots=True)
+class Service:
+    """One that was not destroyed.
+
+    `changing` is held while it is changed. `work` are the tasks that follow what runs in it;
+    `stopped` is true while its container has ended. `environment` is what its vault held when its
+    programs were last started or let go on. `message` says what is wrong, if something is.
+    """
+
+    record: ServiceRecord
+    machine: Machine
+    slots: Holding
+    memory: AsyncExitStack = field(default_factory=AsyncExitStack)
+    boost: AsyncExitStack = field(default_factory=AsyncExitStack)
+    state: State = State.STARTING
+    stopped: bool = False
+    message: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    clients: set[Client] = field(default_factory=set)
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    work: "set[asyncio.Task[None]]" = field(default_factory=set)
+    active_at: float = 0.0
+    over: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.record.service_id
+
+    @property
+    def status(self) -> str:
+        return FROZEN if self.record.frozen else self.state.value
+
+    def goes_by(self, name: str) -> bool:
+        """Whether `name` is its id, its own name or its container's."""
+        return name in (self.id, self.record.name, self.record.container_name)
+
+    async def connect(self, port: int) -> Stream:
+        """A connection to one of its ports; raises AgentError."""
+        return await self.machine.agent.connect(port)
+
+    def stop_work(self) -> None:
+        """Nobody follows what runs in it any more."""
+        for task in self.work:
+            task.cancel()
+        self.work.clear()

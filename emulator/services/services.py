@@ -1,0 +1,459 @@
+"""Services from their start to their end, and over restarts of the emulator and the engine."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from emulator import ids
+from emulator.accounts import Account
+from emulator.clock import Clock
+from emulator.errors import BadRequest, Conflict, Locked, NoCapacity, NotFound, SandboxFailed
+from emulator.limits import Holding, Slots
+from emulator.sandbox.agent import AgentError
+from emulator.sandbox.builder import Builder, built
+from emulator.sandbox.engine import EngineError
+from emulator.sandbox.inputs import Inputs
+from emulator.sandbox.limits import MIB
+from emulator.sandbox.machine import ROOT_USER, Machine, Machines
+from emulator.sandbox.program import InputFile, Outcome
+from emulator.sandbox.shells import IMAGE, Shells
+from emulator.services import names
+from emulator.services.log import ServiceLogs
+from emulator.services.running import Running
+from emulator.services.service import Service, State
+from emulator.services.vault import Vaults
+from emulator.sessions import command
+from emulator.sessions.ending import Ending, forced
+from emulator.sessions.failures import failures
+from emulator.sessions.promises import Promises
+from emulator.stop import Stop
+from emulator.store.services import ServiceRecord, ServiceStore
+
+logger = logging.getLogger(__name__)
+
+_DESTROYED = "The service was destroyed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A service as asked for, every part checked."""
+
+    name: str
+    ports: tuple[int, ...]
+    script: str | None
+    network_mode: str
+    service_type: str
+    custom_domains: tuple[str, ...]
+    vcpu: int
+    unfreeze_on_demand: bool
+    input_files: tuple[InputFile, ...] = ()
+
+
+class Services:
+    """All services; raises ApiError for what cannot be done with one."""
+
+    def __init__(
+        self,
+        machines: Machines,
+        builder: Builder,
+        shells: Shells,
+        store: ServiceStore,
+        logs: ServiceLogs,
+        vaults: Vaults,
+        slots: Slots,
+        promises: Promises,
+        clock: Clock,
+        queue_seconds: int,
+    ) -> None:
+        self.running = Running(machines, store, logs, vaults, clock)
+        self.logs = logs
+        self.vaults = vaults
+        self._machines = machines
+        self._builder = builder
+        self._shells = shells
+        self._store = store
+        self._slots = slots
+        self._promises = promises
+        self._clock = clock
+        self._queue_seconds = queue_seconds
+        self._services: dict[str, Service] = {}
+
+    # --- finding ---------------------------------------------------------------------------
+
+    def all(self) -> list[Service]:
+        """The oldest first."""
+        return list(self._services.values())
+
+    def of(self, owner: str) -> list[Service]:
+        """Those of an account."""
+        return [service for service in self.all() if service.record.owner == owner]
+
+    def find(self, name: str, owner: str) -> Service:
+        """An account's service by id, name or container name; raises NotFound."""
+        for service in self.of(owner):
+            if service.goes_by(name):
+                return service
+        raise NotFound("No service of this key has this id or name; GET /services lists them")
+
+    def find_by_id(self, service_id: str) -> Service | None:
+        """Anybody's service, for who knows its whole id."""
+        return self._services.get(service_id)
+
+    # --- starting and ending ---------------------------------------------------------------
+
+    async def create(self, account: Account, wanted: Wanted, stop: Stop) -> Service:
+        """Start a service; its script runs when this returns.
+
+        Raises:
+            Conflict: the account has one of this name.
+            DomainTaken: another service has one of its domains.
+            ConcurrencyLimited: no slot is free.
+            NoCapacity: there was no memory for it in time, or no image.
+            SandboxFailed: its container did not start.
+            Stopped: `stop` was requested.
+        """
+        names.require_free_name(wanted.name, account.public_key, self.all())
+        names.domains(wanted.custom_domains, account.public_key, self.all())
+        slots = Holding(self._slots, account.public_key)
+        slots.take(account)
+        async with AsyncExitStack() as undo:
+            undo.callback(slots.end)
+            await built(self._builder, IMAGE, self._clock, self._queue_seconds, stop=stop)
+            memory = await self._promises.make(wanted.vcpu, account.public_key, stop)
+            undo.push_async_callback(memory.aclose)
+            with failures():
+                machine = await self._machines.take(IMAGE, wanted.network_mode, wanted.vcpu)
+                undo.push_async_callback(self._remove, machine)
+                record = self._record(account, wanted, machine)
+                service = Service(record, machine, slots, memory)
+                undo.callback(service.stop_work)
+                await Inputs(machine.agent, wanted.input_files, ROOT_USER).written()
+            self._services[service.id] = service
+            undo.callback(self._services.pop, service.id)
+            await asyncio.wrap_future(self._store.save(record))
+            undo.callback(self._store.remove, service.id)
+            stop.check()
+            with failures():
+                await self.running.start(service)
+            undo.pop_all()
+        return service
+
+    def _record(self, account: Account, wanted: Wanted, machine: Machine) -> ServiceRecord:
+        """Checked once more: others may have been made meanwhile."""
+        service_id, others = ids.service_id(), self.all()
+        names.require_free_name(wanted.name, account.public_key, others)
+        return ServiceRecord(
+            service_id=service_id,
+            owner=account.public_key,
+            name=wanted.name,
+            label=names.label(wanted.name, service_id, others),
+            container_id=machine.container_id,
+            container_name=machine.name,
+            image=machine.image,
+            network_mode=wanted.network_mode,
+            service_type=wanted.service_type,
+            ports=list(wanted.ports),
+            custom_domains=names.domains(wanted.custom_domains, account.public_key, others),
+            script=wanted.script,
+            created_at=self._clock.time(),
+            base_vcpu=wanted.vcpu,
+            vcpu=wanted.vcpu,
+            unfreeze_on_demand=wanted.unfreeze_on_demand,
+        )
+
+    async def destroy(self, service: Service) -> None:
+        """End it; nothing is left of it. Raises Locked."""
+        self.check_unlocked(service)
+        if service.over:
+            return
+        service.over = True
+        self._services.pop(service.id, None)
+        self._store.remove(service.id)
+        service.stop_work()
+        for client in tuple(service.clients):
+            client.end(forced("exit", _DESTROYED))
+        service.slots.end()
+        await service.boost.aclose()
+        await service.memory.aclose()
+        await self._remove(service.machine)
+        await self.logs.remove(service.id)
+
+    def check_unlocked(self, service: Service) -> None:
+        """Raise Locked where it must not be destroyed."""
+        if service.record.locked:
+            raise Locked("This service is locked; unlock it first: POST /services/{id}/unlock")
+
+    async def _remove(self, machine: Machine) -> None:
+        try:
+            await asyncio.shield(self._machines.remove(machine))
+        except EngineError as error:
+            logger.warning("a service's container is not removed yet: %s", error)
+
+    # --- changes ---------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def held(self, service: Service) -> AsyncIterator[None]:
+        """Nobody else changes it during the block; NotFound when it is destroyed by its end."""
+        async with service.changing:
+            self._require(service)
+            try:
+                yield
+            finally:
+                self._require(service)
+
+    def _require(self, service: Service) -> None:
+        if service.over:
+            raise NotFound(_DESTROYED)
+
+    async def freeze(self, service: Service) -> None:
+        """Stop its processes where they are; it takes no slot until it goes on."""
+        async with self.held(service):
+            if service.record.frozen:
+                return
+            for client in tuple(service.clients):
+                client.end(Ending("detached"))
+            if not service.stopped:
+                with failures():
+                    await self._machines.pause(service.machine)
+            service.slots.give_back(service.record.slots)
+            service.record.frozen = True
+            await self.saved(service)
+
+    async def unfreeze(self, service: Service, account: Account) -> float:
+        """Let it go on; returns the seconds that this took. Once for all who ask at once.
+
+        Raises:
+            ConcurrencyLimited: no slot is free; it stays frozen.
+            SandboxFailed: its container is gone.
+        """
+        async with self.held(service):
+            if not service.record.frozen:
+                return 0.0
+            began, count = self._clock.monotonic(), 1 + service.record.added_vcpu
+            service.slots.take(account, count)
+            try:
+                await self._go_on(service)
+            except (AgentError, EngineError) as error:
+                service.slots.give_back(count)
+                logger.warning("service %s is not unfrozen: %s", service.id, error)
+                raise SandboxFailed("The service's container does not answer") from error
+            service.record.frozen, service.message = False, None
+            seconds = self._clock.monotonic() - began
+            await self.saved(service)
+            return seconds
+
+    async def _go_on(self, service: Service) -> None:
+        self.running.renew_environment(service)
+        if service.stopped:
+            await self.running.revive(service)
+            return
+        known = service.machine.attached
+        await self._machines.resume(service.machine)
+        if not known and not service.over:
+            await self.running.take_up(service)
+
+    async def redeploy(
+        self, service: Service, script: str | None, files: Sequence[InputFile]
+    ) -> None:
+        """Run another script, or the same again, after all that runs was ended.
+
+        Raises:
+            BadRequest: there is no script, neither stored nor sent.
+            Conflict: it is frozen.
+        """
+        if script is None and service.record.script is None:
+            raise BadRequest(
+                "No bootstrap script is stored; send `bootstrap` or `bootstrap_content`"
+            )
+        async with self.held(service):
+            require_running(service)
+            service.record.script = service.record.script if script is None else script
+            with failures():
+                if service.stopped:
+                    await self._machines.revive(service.machine)
+                    service.stopped = False
+                else:
+                    await self.running.stop(service)
+                service.state = State.REDEPLOYING
+                await _cleared(service.machine, files)
+                await Inputs(service.machine.agent, files, ROOT_USER).written()
+                await self.running.tell(service, "redeployed")
+                await self.running.start(service)
+            await self.saved(service)
+
+    async def resize(self, service: Service, vcpu: int, account: Account) -> None:
+        """Give it another number of vCPUs, with 2 GiB each.
+
+        Raises:
+            Conflict: it uses more memory than it would have.
+            ConcurrencyLimited: each vCPU over what it was made with takes a slot.
+            NoCapacity: there was no memory for it in time.
+        """
+        record = service.record
+        async with self.held(service):
+            require_running(service)
+            await self._check_memory(service, vcpu)
+            more = max(0, vcpu - record.base_vcpu) - record.added_vcpu
+            async with AsyncExitStack() as undo:
+                if more > 0:
+                    service.slots.take(account, more)
+                    undo.callback(service.slots.give_back, more)
+                added = max(0, vcpu - record.base_vcpu)
+                promised = await self._promises.make(added, record.owner, Stop())
+                undo.push_async_callback(promised.aclose)
+                with failures():
+                    await self._machines.resize(service.machine, vcpu)
+                if service.over:
+                    return
+                undo.pop_all()
+            service.slots.give_back(max(0, -more))
+            service.boost, before = promised, service.boost
+            await before.aclose()
+            record.vcpu = vcpu
+            await self.saved(service)
+
+    async def _check_memory(self, service: Service, vcpu: int) -> None:
+        limit = self._machines.limits(vcpu).memory_bytes
+        if vcpu >= service.record.vcpu:
+            return
+        with failures():
+            used = await self._machines.memory_in_use(service.machine)
+        if used > limit:
+            raise Conflict(
+                f"The service uses {used // MIB} MiB of memory, and would have {limit // MIB} MiB"
+            )
+
+    def rename(self, service: Service, name: str) -> None:
+        """Another name, and with it another host name; raises Conflict."""
+        if name == service.record.name:
+            return
+        others = [one for one in self.all() if one is not service]
+        names.require_free_name(name, service.record.owner, others)
+        service.record.name = name
+        service.record.label = names.label(name, service.id, others)
+
+    def set_domains(self, service: Service, wanted: Sequence[str]) -> None:
+        """Raises BadRequest or DomainTaken."""
+        others = [one for one in self.all() if one is not service]
+        service.record.custom_domains = names.domains(wanted, service.record.owner, others)
+
+    async def saved(self, service: Service) -> None:
+        """Return when what it is now is on disk."""
+        if not service.over:
+            await asyncio.wrap_future(self._store.save(service.record))
+
+    async def execute(
+        self,
+        service: Service,
+        line: str,
+        files: Sequence[InputFile],
+        seconds: float | None,
+        stop: Stop,
+    ) -> Outcome:
+        """Run a command line in it, to its end.
+
+        Raises:
+            Conflict: it does not run.
+            SandboxFailed: its container does not answer.
+        """
+        require_running(service)
+        with failures():
+            if files:
+                await _cleared(service.machine, files)
+                await Inputs(service.machine.agent, files, ROOT_USER).written()
+            words = (*self._shells.runs_lines, line)
+            return await command.run(
+                service.machine, words, self._clock, stop, seconds, service.environment
+            )
+
+    def on_disk(self) -> list["OnDisk"]:
+        """Those that run, as what writes to the engine's disk."""
+        return [OnDisk(it, self) for it in self.all() if not it.record.frozen and not it.stopped]
+
+    # --- restarts --------------------------------------------------------------------------
+
+    def containers(self) -> set[str]:
+        """The containers of what an earlier emulator left, which are to be kept."""
+        return {record.container_id for record in self._store.all()}
+
+    async def restore(self, states: Mapping[str, str]) -> int:
+        """Take up what an earlier emulator left; how many services there are then."""
+        records = sorted(self._store.all(), key=lambda record: record.created_at)
+        for record in records:
+            slots = Holding(self._slots, record.owner)
+            place = (record.container_id, record.container_name, record.image, record.network_mode)
+            service = Service(record, self._machines.paused(*place), slots)
+            self._services[record.service_id] = service
+        await asyncio.gather(
+            *(self._restore(it, states.get(it.record.container_id)) for it in self.all())
+        )
+        await self.logs.keep_only([record.service_id for record in records])
+        return len(records)
+
+    async def _restore(self, service: Service, state: str | None) -> None:
+        record = service.record
+        if state in ("running", "paused"):
+            record.frozen = state == "paused"
+        service.slots.resume(record.slots)
+        with suppress(NoCapacity):
+            service.memory = await self._promises.make(record.vcpu, record.owner, Stop(), 0.1)
+        self.running.renew_environment(service)
+        service.stopped = state not in ("running", "paused")
+        if record.frozen:
+            service.state = State.RUNNING
+            return
+        try:
+            if service.stopped:
+                await self.running.revive(service)
+            else:
+                place = (record.container_id, record.container_name)
+                service.machine = await self._machines.again(
+                    *place, record.image, record.network_mode
+                )
+                await self.running.take_up(service)
+        except (AgentError, EngineError) as error:
+            logger.warning("service %s does not start again: %s", service.id, error)
+            service.state, service.message = State.FAILED, f"Its container does not start: {error}"
+
+    async def close(self) -> None:
+        """Leave them as they are: the next emulator takes them up."""
+        for service in self.all():
+            service.stop_work()
+            for client in tuple(service.clients):
+                client.end(Ending("detached"))
+            service.machine.leave()
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """A service, as `DiskWatch` sees it."""
+
+    service: Service
+    services: Services
+
+    @property
+    def container_id(self) -> str:
+        return self.service.record.container_id
+
+    async def stop_for_disk(self, reason: str) -> None:
+        """Freeze it, and tell its owner why."""
+        await self.services.freeze(self.service)
+        self.service.message = reason
+
+
+def require_running(service: Service) -> None:
+    """Raise Conflict where nothing runs in it."""
+    if service.record.frozen:
+        raise Conflict("The service is frozen; unfreeze it first: POST /services/{id}/unfreeze")
+    if service.stopped:
+        raise Conflict(f"The service's container does not run. {service.message or ''}".strip())
+
+
+async def _cleared(machine: Machine, files: Sequence[InputFile]) -> None:
+    """Input files of before make room for those of the same names."""
+    if files:
+        paths = [f"./{file.path}" for file in files]
+        async with asyncio.timeout(15):
+            await machine.spawn(("rm", "-rf", "--", *paths), output_limit=4096).collect()
