@@ -38,6 +38,7 @@ USAGE: Mapping[str, Usage] = {
     "runAsync": _EXECUTION,
     "createSession": _SESSION,
     "boostSession": _SERVICE,
+    "updateSession": _SERVICE,
     "createService": _SERVICE,
     "updateService": _SERVICE,
     "resizeService": _SERVICE,

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import docker
@@ -38,6 +38,7 @@ from emulator.sandbox.network import SEMITRUSTED, ZEROTRUST, Network, Zerotrust
 from emulator.sandbox.pool import RUNS_MAX, Policy, Pool
 from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.sandbox.starting import Starter
+from emulator.sessions.disk import DiskWatch
 from emulator.sessions.doors import Doors
 from emulator.sessions.lives import Lives
 from emulator.sessions.promises import Promises
@@ -127,9 +128,13 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         runs = Runs(jobs, slots, executor, clock)
         stack.push_async_callback(runs.close)
         sessions = _sessions(settings, database, catalogue, builder, slots, budget, clock, machines)
+        watch = DiskWatch(
+            engine, clock, settings.session_disk * MIB, settings.disk_floor * MIB, sessions.on_disk
+        )
         stack.push_async_callback(machines.close)
         stack.push_async_callback(sessions.recordings.close)
         stack.push_async_callback(sessions.close)
+        await stack.enter_async_context(_beside(watch.run()))
         yield Emulator(
             settings=settings,
             spec=spec,
@@ -155,6 +160,18 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             inner=listener,
             sessions=sessions,
         )
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Work that goes on for as long as the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _egress_settings(settings: Settings) -> EgressSettings:
@@ -190,12 +207,12 @@ def _sessions(
     machines: Machines,
 ) -> Sessions:
     store, shells = SessionStore(database), catalogue.shells
-    lives = Lives(machines, store, slots, clock)
+    lives = Lives(machines, store, clock)
     recordings = Recordings(settings.data_dir / "audit", clock)
     promises = Promises(budget, clock, settings.session_memory * MIB, settings.queue_timeout)
     return Sessions(
         lives=lives,
-        states=States(lives, machines, store, slots, promises, clock),
+        states=States(lives, machines, store, promises, clock),
         doors=Doors(lives, shells, store, recordings),
         recordings=recordings,
         machines=machines,

@@ -171,3 +171,35 @@ class Slots:
             self._taken[key] = left
         else:
             del self._taken[key]
+
+
+class Holding:
+    """The slots of one session or service. When that has ended it has none, and takes none."""
+
+    def __init__(self, slots: Slots, public_key: str) -> None:
+        self._slots = slots
+        self._public_key = public_key
+        self._count = 0
+        self._ended = False
+
+    def take(self, account: Account, count: int = 1) -> None:
+        """Take more; raises ConcurrencyLimited where too few are free."""
+        if not self._ended:
+            self._slots.take(account, count)
+            self._count += count
+
+    def resume(self, count: int) -> None:
+        """Take what was held before a restart."""
+        self._slots.resume(self._public_key, count)
+        self._count += count
+
+    def give_back(self, count: int) -> None:
+        """Of those that are held; there may be fewer by now."""
+        given = min(count, self._count)
+        self._count -= given
+        self._slots.give_back(self._public_key, given)
+
+    def end(self) -> None:
+        """Give all of them back, for good."""
+        self._ended = True
+        self.give_back(self._count)

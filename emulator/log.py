@@ -1,11 +1,19 @@
 """Log lines that a program can parse and that no input can forge."""
 
 import logging
+import re
 import sys
 import time
 from functools import lru_cache
 
 _LEVEL_WIDTH = 7
+_CREDENTIAL = re.compile(r"\b(sess_[0-9a-f]{6})[0-9a-f]{26}\b")
+"""Whoever knows a session's whole id may open its shell."""
+
+
+def masked(text: str) -> str:
+    """`text` with the beginnings of session ids alone."""
+    return _CREDENTIAL.sub(r"\1...", text) if "sess_" in text else text
 
 
 def escape(text: str) -> str:
@@ -35,7 +43,7 @@ class LineFormatter(logging.Formatter):
         if record.exc_info:
             trace = self.formatException(record.exc_info)
             lines += [f"  {escape(part)}" for part in trace.splitlines()]
-        return "\n".join(lines)
+        return masked("\n".join(lines))
 
 
 def configure(level: str) -> None:

@@ -214,6 +214,20 @@ SETTINGS: tuple[Setting, ...] = (
         "MIB",
     ),
     Setting(
+        "session_disk",
+        _within(16, 1 << 24),
+        _fixed(8192),
+        "MiB that a session or service may write to its disk before it is frozen",
+        "MIB",
+    ),
+    Setting(
+        "disk_floor",
+        _within(0, 1 << 24),
+        _fixed(2048),
+        "MiB of the engine's disk that stay free: below, sessions and services are frozen",
+        "MIB",
+    ),
+    Setting(
         "queue_timeout",
         _within(1, 3600),
         _fixed(300),
@@ -331,6 +345,8 @@ class Settings:
     start_concurrency: int
     memory_budget: int
     session_memory: int
+    session_disk: int
+    disk_floor: int
     queue_timeout: int
     compile_cache: int
     job_retention: int

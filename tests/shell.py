@@ -43,6 +43,23 @@ class Shell:
         del self.shown[:end]
         return seen
 
+    def next(self, deadline: float) -> bytes:
+        """What is shown next, all of it."""
+        while not self.shown:
+            self._receive(deadline, "nothing is shown any more")
+        seen = bytes(self.shown)
+        self.shown.clear()
+        return seen
+
+    def exactly(self, count: int) -> bytes:
+        """The next `count` bytes that are shown."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while len(self.shown) < count:
+            self._receive(deadline, f"{count - len(self.shown)} bytes are not shown")
+        seen = bytes(self.shown[:count])
+        del self.shown[:count]
+        return seen
+
     def answer(self, line: str) -> bytes:
         """What the terminal shows from the typing of a command line to its end."""
         token = secrets.token_hex(6)

@@ -1,6 +1,7 @@
 """What `make bench` says of figures; the figures themselves are nobody's test."""
 
 import json
+import random
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -9,10 +10,13 @@ import pytest
 from emulator.paths import RUNTIMES
 from emulator.sandbox.runtimes import Catalogue
 from scripts.bench.__main__ import BAR_MISSED, Run, conclude, main, write_page
-from scripts.bench.connection import document, whole_body
+from scripts.bench.connection import Connection, document, whole_body
 from scripts.bench.load import Job, burst, sustained
 from scripts.bench.measurements import measurements
 from scripts.bench.report import BARS, Bar, Row, Sample, compared, table
+from scripts.bench.sessions import run_raw
+from scripts.bench.shell_client import ShellClient
+from scripts.bench.terminals import local_terminal, until
 from tests.server import Server
 
 MACHINE = {"kernel": "Linux 6", "processors": "2"}
@@ -187,6 +191,35 @@ def test_a_load_that_is_answered_wrongly_is_no_figure(
 ) -> None:
     with pytest.raises(RuntimeError, match=fault):
         burst(Job(server.api, body, "hi\n"), 1)
+
+
+def test_what_a_shell_is_sent_and_shows_is_whole_in_messages_of_every_length(
+    server: Server,
+) -> None:
+    with Connection(server.api) as connection:
+        session_id = connection.post("/sessions", {}).document["id"]
+        with ShellClient(server.api, session_id) as shell:
+            run_raw(shell, "cat")
+            for length in (0, 1, 125, 126, 65_535, 65_536, 200_000):
+                sent = random.Random(length).randbytes(length)  # noqa: S311 - no secret
+                shell.send(sent)
+                shown = b""
+                while len(shown) < length:
+                    shown += shell.receive()
+                assert shown == sent
+        connection.delete(f"/sessions/{session_id}")
+
+
+def test_a_shell_that_is_refused_is_no_figure(server: Server) -> None:
+    with pytest.raises(RuntimeError, match="404"):
+        ShellClient(server.api, "sess_" + "0" * 32)
+
+
+def test_a_local_terminal_echoes_and_runs_what_is_typed() -> None:
+    with local_terminal() as terminal:
+        run_raw(terminal, "head -c 100000 | wc -c")
+        terminal.send(bytes(100_000))
+        until(terminal, b"100000")
 
 
 def test_an_answer_is_whole_when_all_of_its_body_is_there() -> None:

@@ -16,6 +16,7 @@ from tests.server import Server, running, settings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTROL = (ROOT / "docs" / "control.md").read_text(encoding="utf-8")
+SESSIONS = (ROOT / "docs" / "sessions.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str, after: str = "", text: str = README) -> list[str]:
@@ -51,6 +52,10 @@ def test_the_page_of_the_control_surface_does_what_it_shows(tmp_path: Path) -> N
     script = "\n".join(blocks("sh", text=CONTROL))
     with running(settings(tmp_path, languages="bash", pool_size="1")) as server:
         assert_does_what_it_shows(script, server, tmp_path, 18)
+
+
+def test_the_page_of_sessions_does_what_it_shows(server: Server, tmp_path: Path) -> None:
+    assert_does_what_it_shows("\n".join(blocks("sh", text=SESSIONS)), server, tmp_path, 6)
 
 
 def test_the_page_of_the_control_surface_has_every_endpoint() -> None:

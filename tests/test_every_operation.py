@@ -135,7 +135,7 @@ def send_example(client: Client, operation: Operation) -> httpx.Response:
 
 @pytest.mark.parametrize(
     "operation",
-    [it for it in OPERATIONS if "{id}" in it.path and not it.upgrades],
+    [it for it in OPERATIONS if "{id}" in it.path],
     ids=lambda operation: operation.id,
 )
 def test_what_is_not_there_is_a_404(client: Client, operation: Operation) -> None:
@@ -146,7 +146,7 @@ def test_what_is_not_there_is_a_404(client: Client, operation: Operation) -> Non
 
 @pytest.mark.parametrize(
     "operation",
-    [it for it in OPERATIONS if "503" in it.responses and not it.upgrades],
+    [it for it in OPERATIONS if "503" in it.responses],
     ids=lambda operation: operation.id,
 )
 def test_what_needs_a_sandbox_is_a_503_until_there_are_some(

@@ -133,12 +133,12 @@ def test_percent_encoding_is_signed_as_it_is_sent(client: Client) -> None:
     assert client.get("/jobs/a%20b%2Fc").json()["code"] == "JOB_NOT_FOUND"
 
 
-def test_a_websocket_is_refused_over_http_while_there_is_none(server: Server) -> None:
-    url = server.api.replace("http:", "ws:") + "/sessions/sess_x/shell"
-    with pytest.raises(InvalidStatus) as refusal, connect(url):
-        pass
-    assert refusal.value.response.status_code == 501
-    assert b"NOT_IMPLEMENTED" in (refusal.value.response.body or b"")
+def test_a_websocket_is_refused_over_http(server: Server) -> None:
+    for path, status in (("/sessions/sess_x/shell", 404), ("/sessions", 401), ("/nowhere", 404)):
+        url = server.api.replace("http:", "ws:") + path
+        with pytest.raises(InvalidStatus) as refusal, connect(url):
+            pass
+        assert refusal.value.response.status_code == status
 
 
 def test_a_foreign_page_cannot_open_a_websocket(server: Server) -> None:

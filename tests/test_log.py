@@ -36,3 +36,8 @@ def test_a_traceback_is_indented_and_escaped() -> None:
     lines = LineFormatter().format(made).splitlines()
     assert all(line.startswith("  ") for line in lines[1:])
     assert "a\\x1bb" in lines[-1]
+
+
+def test_of_a_session_s_id_which_opens_its_shell_only_the_beginning_is_logged() -> None:
+    line = LineFormatter().format(record("GET /sessions/sess_0123456789abcdef0123456789abcdef 200"))
+    assert line.endswith("GET /sessions/sess_012345... 200")

@@ -4,22 +4,21 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 from websockets.frames import Frame, Opcode
 
 from emulator.listeners import MANY_FRAGMENTS, MAX_MESSAGE, address, bind, serving
+from tests.memory import mebibytes
 from tests.sandbox.agent_process import scenario
 
-PAGES_OF_A_MEBIBYTE = 256
-PLENTY = 32 * 1024 * 1024
-LITTLE = 12 * PAGES_OF_A_MEBIBYTE
-"""Pages that a process may grow by for other reasons."""
+PLENTY = 16 * 1024 * 1024
+LITTLE = 6
+"""Mebibytes that a process may grow by for other reasons."""
 
 
 @asynccontextmanager
@@ -38,8 +37,9 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             await socket.send_bytes(await socket.receive_bytes())
             await socket.close()
         case "/flood":
-            while True:
-                await socket.send_bytes(bytes(65_536))
+            with contextlib.suppress(WebSocketDisconnect):
+                while True:
+                    await socket.send_bytes(bytes(65_536))
         case "/deaf":
             await asyncio.sleep(1)
 
@@ -77,7 +77,7 @@ async def test_nothing_is_compressed() -> None:
 async def test_who_does_not_read_is_not_written_to_without_end() -> None:
     async with listening() as url, stalled(f"{url}/flood") as (_socket, before):
         await asyncio.sleep(0.5)
-        assert pages() - before < LITTLE
+        assert mebibytes() - before < LITTLE
 
 
 @scenario
@@ -88,7 +88,7 @@ async def test_what_nobody_takes_is_not_read() -> None:
                 for _ in range(PLENTY // MAX_MESSAGE):
                     await socket.send(bytes(MAX_MESSAGE))
                 pytest.fail("all of it went somewhere")
-        assert pages() - before < LITTLE
+        assert mebibytes() - before < LITTLE
 
 
 @scenario
@@ -98,21 +98,38 @@ async def test_pongs_for_who_does_not_read_are_not_kept() -> None:
         for _ in range(PLENTY // MAX_MESSAGE):
             socket.transport.write(ping * (MAX_MESSAGE // len(ping)))
             await socket.ping()  # which waits until most has left
-        assert pages() - before < LITTLE
+        assert mebibytes() - before < LITTLE
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (Frame(Opcode.TEXT, b"\xed\xa0\x80").serialize(mask=True), 1007),
+        (Frame(Opcode.BINARY, b"x").serialize(mask=False), 1002),
+        (Frame(Opcode.CONT, b"x").serialize(mask=True), 1002),
+    ],
+    ids=["text that is not UTF-8", "no mask", "a continuation of nothing"],
+)
+@scenario
+async def test_what_is_no_websocket_s_ends_it_and_is_no_error_of_ours(
+    frame: bytes, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening() as url, connect(f"{url}/flood", compression=None) as socket:
+        socket.transport.write(frame)
+        with contextlib.suppress(ConnectionClosedError):
+            while True:
+                await socket.recv()
+        assert socket.close_code == code
+    assert not caplog.records
 
 
 @asynccontextmanager
-async def stalled(url: str) -> AsyncIterator[tuple[ClientConnection, int]]:
-    """A client that reads nothing, and how many pages this process had before it did not."""
+async def stalled(url: str) -> AsyncIterator[tuple[ClientConnection, float]]:
+    """A client that reads nothing, and the mebibytes of this process before it did not."""
     async with connect(url, compression=None, ping_interval=None, close_timeout=0) as socket:
         socket.transport.pause_reading()
-        before = pages()
+        before = mebibytes()
         try:
             yield socket, before
         finally:
             socket.transport.abort()
-
-
-def pages() -> int:
-    """Of this process, in memory."""
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])

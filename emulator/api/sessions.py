@@ -165,7 +165,8 @@ def _whole(value: object) -> int:
 
 
 def _document(emulator: Emulator, call: Call, session: Session) -> Json:
-    return _summary(emulator, call, session) | _times(emulator, session.record)
+    note = {} if session.note is None else {"message": session.note}
+    return _summary(emulator, call, session) | _times(emulator, session.record) | note
 
 
 def _summary(emulator: Emulator, call: Call, session: Session) -> Json:

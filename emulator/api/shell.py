@@ -22,14 +22,14 @@ PROTOCOL: Final = "unsandbox-shell"
 TYPED_MOST: Final = 1024 * 1024
 """Bytes of input that may wait for the program; what a client sends beyond that is not read."""
 
-FAREWELL_SECONDS: Final = 30.0
+FAREWELL_SECONDS = 30.0
 """How long a client may take to read how it ended, and what came before that."""
 
 CLOSE_SECONDS: Final = 0.05
 """How long after its last event a WebSocket is closed, unless the client does that before."""
 
-LAST_KEYS_SECONDS: Final = 0.2
-"""How long what was typed right before a client went may take to reach the program."""
+LAST_KEYS_SECONDS = 0.5
+"""How long a program whose client has gone may take nothing of what that had typed before."""
 
 _PIECE: Final = 65_536
 _CLOSE_CODES: Final = {"exit": 1000, "detached": 1000, "error": 1011}
@@ -73,7 +73,7 @@ async def converse(socket: WebSocket, viewer: Viewer, ending: Awaitable[Ending])
         others = (
             asyncio.ensure_future(_listen(socket, viewer, keyboard)),
             asyncio.ensure_future(keyboard.type()),
-            asyncio.ensure_future(_gone(socket.scope["extensions"][GONE]["event"])),
+            asyncio.ensure_future(_gone(socket, keyboard)),
         )
         return await _first(telling, *others)
     except (WebSocketDisconnect, ClientDisconnected, TimeoutError):
@@ -142,15 +142,13 @@ async def _listen(socket: WebSocket, viewer: Viewer, keyboard: "_Keyboard") -> N
             await keyboard.press(typed)
         else:
             await _obey(message["text"], socket, viewer)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LAST_KEYS_SECONDS):
-            await keyboard.empty()
+    await keyboard.finish()
 
 
-async def _gone(gone: asyncio.Event) -> None:
-    """Return when the client has been gone for a moment, though not all was taken that it sent."""
-    await gone.wait()
-    await asyncio.sleep(LAST_KEYS_SECONDS)
+async def _gone(socket: WebSocket, keyboard: "_Keyboard") -> None:
+    """Return when the client has gone, though nobody came to listen to that."""
+    await socket.scope["extensions"][GONE]["event"].wait()
+    await keyboard.finish()
 
 
 async def _obey(text: str, socket: WebSocket, viewer: Viewer) -> None:
@@ -192,10 +190,12 @@ class _Keyboard:
         while len(self._typed) > TYPED_MOST:
             await self._changed()
 
-    async def empty(self) -> None:
-        """Return when the program has taken everything."""
-        while self._typed:
-            await self._changed()
+    async def finish(self) -> None:
+        """Return when the program has taken everything, or takes no more."""
+        with suppress(TimeoutError):
+            while self._typed:
+                async with asyncio.timeout(LAST_KEYS_SECONDS):
+                    await self._changed()
 
     async def type(self) -> None:
         """Bring everything to the program, for ever."""

@@ -1,6 +1,7 @@
 """The public operations: what runs here, and how much of it."""
 
 import os
+from dataclasses import replace
 
 from emulator.api.call import Call, Reply
 from emulator.emulator import Emulator
@@ -42,8 +43,18 @@ async def list_shells(emulator: Emulator, _call: Call) -> Reply:
     )
 
 
+def _figures(emulator: Emulator, network_mode: str | None = None) -> Figures:
+    """Containers of runs and of sessions; a frozen session allocates nothing."""
+    pool = emulator.pool.figures(network_mode)
+    sessions = sum(
+        network_mode in (None, session.record.network_mode) and not session.record.frozen
+        for session in emulator.sessions.lives.all()
+    )
+    return replace(pool, allocated=pool.allocated + sessions)
+
+
 async def get_cluster(emulator: Emulator, _call: Call) -> Reply:
-    figures = emulator.pool.figures()
+    figures = _figures(emulator)
     return Reply(
         {
             "mode": "pooled",
@@ -54,7 +65,7 @@ async def get_cluster(emulator: Emulator, _call: Call) -> Reply:
             "total_containers": figures.total,
             "network_mode": "hybrid",
             "network_breakdown": {
-                mode: _breakdown(emulator.pool.figures(mode)) for mode in NETWORK_MODES
+                mode: _breakdown(_figures(emulator, mode)) for mode in NETWORK_MODES
             },
         }
     )
@@ -69,7 +80,7 @@ def _breakdown(figures: Figures) -> dict[str, int]:
 
 
 async def get_pools(emulator: Emulator, _call: Call) -> Reply:
-    figures = emulator.pool.figures()
+    figures = _figures(emulator)
     pool = {
         "id": f"pool_manager@{emulator.engine.instance}",
         "allocated": figures.allocated,
@@ -91,7 +102,7 @@ async def get_stats(emulator: Emulator, _call: Call) -> Reply:
     one, five, fifteen = (f"{load:.2f}" for load in os.getloadavg())
     return Reply(
         {
-            "containers": emulator.pool.figures().total,
+            "containers": _figures(emulator).total,
             "load_1min": one,
             "load_5min": five,
             "load_15min": fifteen,

@@ -37,6 +37,7 @@ HANDLERS: dict[str, Handler] = {
     "sleepSession": sessions.freeze_session,
     "wakeSession": sessions.unfreeze_session,
     "boostSession": sessions.boost_session,
+    "updateSession": sessions.boost_session,
     "unboostSession": sessions.unboost_session,
     "lockSession": sessions.lock_session,
     "unlockSession": sessions.unlock_session,

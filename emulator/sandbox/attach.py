@@ -8,6 +8,9 @@ from typing import Any, Final, cast
 from emulator.sandbox.agent import Agent
 from emulator.sandbox.frames import Demultiplexer, FrameError
 
+UNTAKEN_MAX: Final = 64 * 1024 * 1024
+"""Bytes that may wait for an agent: one that takes nothing more is lost."""
+
 COMPLAINT_MAX: Final = 4096
 """Bytes of the container's stderr kept, to say why an agent did not start."""
 
@@ -17,12 +20,15 @@ class AttachProtocol(asyncio.Protocol):
 
     def __init__(self, early: bytes = b"") -> None:
         self.agent: Agent
+        self._transport: asyncio.WriteTransport
         self._early = early
         self._complaint = bytearray()
         self._streams = Demultiplexer(self._on_stdout, self._on_other)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.agent = Agent(cast("asyncio.WriteTransport", transport))
+        self._transport = cast("asyncio.WriteTransport", transport)
+        self._transport.set_write_buffer_limits(high=UNTAKEN_MAX)
+        self.agent = Agent(self._transport)
         self.data_received(self._early)
 
     def data_received(self, data: bytes) -> None:
@@ -35,6 +41,10 @@ class AttachProtocol(asyncio.Protocol):
         complaint = self._complaint.decode("utf-8", "replace").strip()
         details = f": {complaint or exc}" if complaint or exc else ""
         self.agent.lose(f"the container's stream ended{details}")
+
+    def pause_writing(self) -> None:
+        self.agent.lose(f"it left {UNTAKEN_MAX} bytes untaken")
+        self._transport.abort()
 
     def _on_stdout(self, data: memoryview) -> None:
         self.agent.feed(data)

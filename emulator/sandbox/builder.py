@@ -156,7 +156,7 @@ async def built(
 def unavailable(name: str, error: BuildFailed) -> RuntimeUnavailable:
     """The answer to who asked for what cannot be built."""
     return RuntimeUnavailable(
-        f"language: {name} cannot run here: {error.reason}. "
+        f"{name} cannot run here: {error.reason}. "
         f"To try it and see more: unsandbox-emulator runtimes build {name}"
     )
 

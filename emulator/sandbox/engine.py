@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import docker
@@ -113,6 +114,23 @@ class Engine:
         idle = details.get("total_inactive_file", details.get("inactive_file", 0))
         return max(0, int(stats.get("usage", 0)) - int(idle))
 
+    async def written(self, container_id: str) -> int:
+        """Bytes of the files in its writable layer, by their lengths; a deleted one has none."""
+        found = await self._call(
+            lambda: self._api.containers(all=True, size=True, filters={"id": container_id})
+        )
+        if not found:
+            raise EngineError(f"there is no container {container_id}")
+        return int(found[0].get("SizeRw") or 0)
+
+    async def data_root(self) -> Path | None:
+        """Where the engine keeps its files; None where that is not on this machine.
+
+        It may be on another one although its socket is here: in a virtual machine, or around the
+        container that this runs in. Then the host's name is another one.
+        """
+        return await self._call(self._data_root)
+
     async def states(self) -> dict[str, str]:
         """The containers of this instance: `running`, `paused`, `exited`, ... by their ids."""
         ours = {"label": f"{LABEL}={self.instance}"}
@@ -163,6 +181,11 @@ class Engine:
             return await loop.run_in_executor(self._threads, function)
         except _ENGINE_FAULTS as error:
             raise EngineError(str(error)) from error
+
+    def _data_root(self) -> Path | None:
+        info = self._api.info()
+        root = Path(info["DockerRootDir"])
+        return root if info["Name"] == socket.gethostname() and root.is_dir() else None
 
     def _create_network(self, name: str) -> tuple[str, ...]:
         if not self._api.networks(names=[name]):

@@ -187,8 +187,13 @@ class Machines:
         return Machine(container_id, name, image, network_mode, environment)
 
     async def pause(self, machine: Machine) -> None:
-        """Stop all its processes where they are; raises EngineError."""
-        await self._engine.pause(machine.container_id)
+        """Stop all its processes where they are; raises EngineError, and they go on."""
+        try:
+            await self._engine.pause(machine.container_id)
+        except EngineError:
+            with suppress(EngineError):  # which may have done it all the same
+                await self._engine.unpause(machine.container_id)
+            raise
 
     async def resume(self, machine: Machine) -> None:
         """Let a paused machine go on; raises EngineError or AgentError."""

@@ -2,11 +2,11 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from emulator.errors import Conflict
-from emulator.sandbox.agent import AgentError
+from emulator.sandbox.agent import AgentError, AgentLost, Process
 from emulator.sandbox.shells import Shells
 from emulator.sessions import multiplexed
 from emulator.sessions.ending import Ending
@@ -17,6 +17,12 @@ from emulator.sessions.recording import Recordings, Segment
 from emulator.sessions.session import Client, Session
 from emulator.sessions.terminal import Terminal
 from emulator.store.sessions import SessionStore
+
+CLIENTS_MOST = 32
+"""At one session's shell, at once."""
+
+START_SECONDS = 15.0
+"""How long a client's program may take to start; a container that is out of order never says."""
 
 HANG_UP_SECONDS = 1.0
 """How long a client's program may take to let go of its terminal before it is killed."""
@@ -41,21 +47,24 @@ class Doors:
         """A client of a session's shell for the block; without it a plain session may end.
 
         Raises:
-            Conflict: the session is frozen.
+            Conflict: the session is frozen, or has as many clients as there may be.
+            NotFound: it has ended meanwhile.
             SandboxFailed: the shell does not start.
         """
-        async with session.changing:
-            require_running(session)
-            with failures():
-                terminal = await self._terminal(session)
-            client = Client(terminal.join(), asyncio.get_running_loop().create_future(), terminal)
-            session.clients.add(client)
-        try:
-            yield client
-        finally:
-            session.clients.discard(client)
-            client.viewer.leave()
-            await self._after(session, terminal)
+        with _place(session):
+            async with self._lives.held(session):
+                require_running(session)
+                with failures():
+                    terminal = await self._terminal(session)
+                ending = asyncio.get_running_loop().create_future()
+                client = Client(terminal.join(), ending, terminal)
+                session.clients.add(client)
+            try:
+                yield client
+            finally:
+                session.clients.discard(client)
+                client.viewer.leave()
+                await self._after(session, terminal)
 
     async def _terminal(self, session: Session) -> Terminal:
         if session.terminal is not None:
@@ -66,7 +75,7 @@ class Doors:
         else:
             command = self._shells.named(record.shell).command
             process = machine.spawn(command, pty=(COLUMNS, ROWS))
-        await process.started()
+        await _started(process)
         segment = self._recordings.begin(session.id) if record.audited else None
         terminal = Terminal(process, record=segment.write if segment is not None else None)
         if record.multiplexer is None:
@@ -111,10 +120,34 @@ class Doors:
             await hang_up(terminal)
 
 
+@contextmanager
+def _place(session: Session) -> Iterator[None]:
+    """One of the session's places for clients, also for who waits to come in."""
+    if session.visitors == CLIENTS_MOST:
+        raise Conflict(f"{CLIENTS_MOST} clients are at this shell; close one of them first")
+    session.visitors += 1
+    try:
+        yield
+    finally:
+        session.visitors -= 1
+
+
+async def _started(process: Process) -> None:
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            await process.started()
+    except TimeoutError:
+        process.close()
+        raise AgentLost(f"no shell started within {START_SECONDS:.0f} seconds") from None
+
+
 def require_running(session: Session) -> None:
     """Raise Conflict where a session is frozen."""
     if session.record.frozen:
-        raise Conflict("The session is frozen; unfreeze it first: POST /sessions/{id}/unfreeze")
+        note = f" ({session.note})" if session.note else ""
+        raise Conflict(
+            f"The session is frozen{note}; unfreeze it first: POST /sessions/{{id}}/unfreeze"
+        )
 
 
 async def detach(session: Session) -> None:

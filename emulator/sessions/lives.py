@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
 
 from emulator.clock import Clock
 from emulator.errors import NotFound
-from emulator.limits import Slots
 from emulator.sandbox.agent import AgentError, AgentLost
 from emulator.sandbox.engine import EngineError
 from emulator.sandbox.machine import Machines
@@ -35,10 +35,9 @@ Outcome = tuple[str, Ending]
 class Lives:
     """Sessions by id, each with a task that ends it in time; `end` is the one way out."""
 
-    def __init__(self, machines: Machines, store: SessionStore, slots: Slots, clock: Clock) -> None:
+    def __init__(self, machines: Machines, store: SessionStore, clock: Clock) -> None:
         self._machines = machines
         self._store = store
-        self._slots = slots
         self._clock = clock
         self._live: dict[str, Session] = {}
         self._ended: dict[str, Ended] = {}
@@ -97,6 +96,20 @@ class Lives:
         self._live[session.id] = session
         self.watch(session)
 
+    @asynccontextmanager
+    async def held(self, session: Session) -> AsyncIterator[None]:
+        """Nobody else changes a session during the block; NotFound when it has ended by its end."""
+        async with session.changing:
+            self._require(session)
+            try:
+                yield
+            finally:
+                self._require(session)
+
+    def _require(self, session: Session) -> None:
+        if session.over:
+            self.find(session.id, session.record.owner)  # which says why it is not there
+
     def watch(self, session: Session) -> None:
         """End it when its time, its container or its multiplexer ends."""
         self.unwatch(session)
@@ -117,7 +130,7 @@ class Lives:
         self._ended[session.id] = Ended(session.record, reason, self._clock.monotonic())
         self._store.remove(session.id)
         session.end_clients(ending)
-        self._slots.give_back(session.record.owner, session.record.slots)
+        session.slots.end()
         await session.boost.aclose()
         await session.memory.aclose()
         try:

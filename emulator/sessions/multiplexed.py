@@ -2,8 +2,9 @@
 
 import asyncio
 import itertools
+from contextlib import suppress
 
-from emulator.sandbox.agent import AgentLost, Process
+from emulator.sandbox.agent import AgentLost, Process, SpawnFailed
 from emulator.sandbox.machine import Machine
 from emulator.sessions.multiplexers import COLUMNS, MULTIPLEXERS, ROWS, Words
 
@@ -11,6 +12,7 @@ KEY = "multiplexer"
 """What the agent keeps its server under."""
 
 _START_SECONDS = 15.0
+_ANSWER_SECONDS = 5.0
 _PAUSE_SECONDS = 0.005
 _OUTPUT_LIMIT = 4096
 
@@ -23,9 +25,9 @@ async def serve(machine: Machine, name: str, command: Words) -> Process:
     """
     multiplexer = MULTIPLEXERS[name]
     server = machine.spawn(multiplexer.serve(command), key=KEY)
-    await server.started()
     try:
         async with asyncio.timeout(_START_SECONDS):
+            await server.started()
             await _succeeded(machine, multiplexer.begin(command))
     except TimeoutError:
         server.close()
@@ -44,8 +46,15 @@ def attach(machine: Machine, name: str) -> Process:
 
 
 async def lives(machine: Machine, name: str) -> bool:
-    """Whether the shell goes on."""
-    return await _succeeds(machine, MULTIPLEXERS[name].alive)
+    """Whether the shell goes on, as it does where nothing can be asked: its end is told elsewhere.
+
+    Raises:
+        AgentLost: the container is gone.
+    """
+    with suppress(TimeoutError, SpawnFailed):
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return await _succeeds(machine, MULTIPLEXERS[name].alive)
+    return True
 
 
 async def _succeeded(machine: Machine, command: Words) -> None:
@@ -57,5 +66,9 @@ async def _succeeded(machine: Machine, command: Words) -> None:
 
 
 async def _succeeds(machine: Machine, command: Words) -> bool:
-    collected = await machine.spawn(command, output_limit=_OUTPUT_LIMIT).collect()
-    return collected.exit.status == 0
+    process = machine.spawn(command, output_limit=_OUTPUT_LIMIT)
+    try:
+        return (await process.collect()).exit.status == 0
+    except asyncio.CancelledError:
+        process.close()
+        raise

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from emulator.clock import Clock
+from emulator.limits import Holding
 from emulator.sandbox.agent import Process
 from emulator.sandbox.machine import Machine
 from emulator.sessions.ending import Ending
@@ -36,21 +37,26 @@ class Client:
 class Session:
     """One that has not ended.
 
-    `server` is the multiplexer's program; `terminal` what all clients of a plain session share.
-    `changing` is held while its state changes, `life` ends it. `memory` is what it was promised,
-    `boost` what it got beyond that.
+    `slots` are what it takes of its account's, `memory` is what it was promised, `boost` what it
+    got beyond that. `visitors` counts clients, and who is about to be one. `changing` is held while
+    its state changes, `life` ends it. `server` is the multiplexer's program; `terminal` what all
+    clients of a plain session share. `note` says why it was frozen, where its
+    owner did not ask for it.
     """
 
     record: SessionRecord
     machine: Machine
+    slots: Holding
     memory: AsyncExitStack
     boost: AsyncExitStack = field(default_factory=AsyncExitStack)
     clients: set[Client] = field(default_factory=set)
+    visitors: int = 0
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     server: Process | None = None
     terminal: Terminal | None = None
     life: "asyncio.Task[None] | None" = None
     over: bool = False
+    note: str | None = None
 
     @property
     def id(self) -> str:

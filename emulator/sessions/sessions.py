@@ -10,7 +10,7 @@ from emulator import ids
 from emulator.accounts import Account
 from emulator.clock import Clock
 from emulator.errors import Locked, NoCapacity
-from emulator.limits import Slots
+from emulator.limits import Holding, Slots
 from emulator.sandbox.agent import AgentError
 from emulator.sandbox.builder import Builder, built
 from emulator.sandbox.engine import EngineError
@@ -78,9 +78,10 @@ class Sessions:
             Stopped: `stop` was requested.
         """
         image = self.shells.named(wanted.shell).image
-        self.slots.take(account)
+        slots = Holding(self.slots, account.public_key)
+        slots.take(account)
         async with AsyncExitStack() as undo:
-            undo.callback(self.slots.give_back, account.public_key)
+            undo.callback(slots.end)
             await built(self.builder, image, self.clock, self.queue_seconds, stop=stop)
             memory = await self.promises.make(wanted.vcpu, account.public_key, stop)
             undo.push_async_callback(memory.aclose)
@@ -88,7 +89,7 @@ class Sessions:
                 machine = await self.machines.take(image, wanted.network_mode, wanted.vcpu)
                 undo.push_async_callback(self._remove, machine)
                 record = _record(account, wanted, machine, self.clock.time())
-                session = Session(record, machine, memory)
+                session = Session(record, machine, slots, memory)
                 await self._furnish(session, wanted)
             await asyncio.wrap_future(self.store.save(record))
             undo.callback(self.store.remove, session.id)
@@ -146,6 +147,10 @@ class Sessions:
                 session.machine, (*self.shells.runs_lines, line), self.clock, stop
             )
 
+    def on_disk(self) -> list["OnDisk"]:
+        """Those that run, as what writes to the engine's disk."""
+        return [OnDisk(it, self.states) for it in self.lives.all() if not it.record.frozen]
+
     # --- restarts --------------------------------------------------------------------------
 
     def containers(self) -> set[str]:
@@ -169,11 +174,15 @@ class Sessions:
     async def _restored(self, record: SessionRecord, state: str | None) -> Session | None:
         """A session that goes on; None when it has ended meanwhile."""
         place = (record.container_id, record.container_name, record.image, record.network_mode)
-        self.slots.resume(record.owner, record.slots)
-        session = Session(record, self.machines.paused(*place), await self._memory(record))
+        record.frozen = state == "paused"  # whatever was killed between a change and its record
+        slots = Holding(self.slots, record.owner)
+        slots.resume(record.slots)
+        memory = await self._memory(record, record.base_vcpu)
+        boost = await self._memory(record, record.added_vcpu)
+        session = Session(record, self.machines.paused(*place), slots, memory, boost)
         if record.opened and record.multiplexer is None:
             await self.lives.end(session, "Its client left when the emulator ended")
-        elif state != ("paused" if record.frozen else "running"):
+        elif state not in ("paused", "running"):
             await self.lives.end(session, GONE)
         elif not record.frozen:
             try:
@@ -184,10 +193,10 @@ class Sessions:
                 await self.lives.end(session, GONE)
         return None if session.over else session
 
-    async def _memory(self, record: SessionRecord) -> AsyncExitStack:
+    async def _memory(self, record: SessionRecord, vcpu: int) -> AsyncExitStack:
         """With a smaller budget than before, it goes on all the same."""
         with suppress(NoCapacity):
-            return await self.promises.make(record.vcpu, record.owner, Stop(), seconds=0.1)
+            return await self.promises.make(vcpu, record.owner, Stop(), seconds=0.1)
         return AsyncExitStack()
 
     async def close(self) -> None:
@@ -201,6 +210,22 @@ class Sessions:
         self.lives.unwatch(session)
         await detach(session)
         session.machine.leave()
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """A session, as `DiskWatch` sees it."""
+
+    session: Session
+    states: States
+
+    @property
+    def container_id(self) -> str:
+        return self.session.record.container_id
+
+    async def stop_for_disk(self, reason: str) -> None:
+        """Freeze it, or end it."""
+        await self.states.stop_for_disk(self.session, reason)
 
 
 def _record(account: Account, wanted: Wanted, machine: Machine, now: float) -> SessionRecord:

@@ -6,13 +6,13 @@ from contextlib import AsyncExitStack
 from emulator.accounts import Account
 from emulator.clock import Clock
 from emulator.errors import BadRequest, Conflict, SandboxFailed
-from emulator.limits import Slots
 from emulator.sandbox.agent import AgentError
 from emulator.sandbox.engine import EngineError
 from emulator.sandbox.machine import Machines
 from emulator.sandbox.origin import Origin
 from emulator.sessions import multiplexed
 from emulator.sessions.doors import detach, require_running
+from emulator.sessions.ending import forced
 from emulator.sessions.failures import failures
 from emulator.sessions.lives import GONE, LOST, Lives
 from emulator.sessions.promises import Promises
@@ -31,14 +31,12 @@ class States:
         lives: Lives,
         machines: Machines,
         store: SessionStore,
-        slots: Slots,
         promises: Promises,
         clock: Clock,
     ) -> None:
         self._lives = lives
         self._machines = machines
         self._store = store
-        self._slots = slots
         self._promises = promises
         self._clock = clock
 
@@ -47,6 +45,7 @@ class States:
 
         Raises:
             BadRequest: it has no multiplexer, and so would end with its clients.
+            NotFound: it has ended meanwhile.
             SandboxFailed: the engine does not do it.
         """
         if session.record.multiplexer is None:
@@ -54,35 +53,43 @@ class States:
                 "A session without a multiplexer ends with its client, so it cannot be frozen; "
                 "create it with `multiplexer` tmux or screen"
             )
-        async with session.changing:
+        async with self._lives.held(session):
             if session.record.frozen:
                 return
             await detach(session)
             with failures():
                 await self._machines.pause(session.machine)
-            self._slots.give_back(session.record.owner, session.record.slots)
+            session.slots.give_back(session.record.slots)
             session.record.frozen = True
             await self._saved(session)
+
+    async def stop_for_disk(self, session: Session, reason: str) -> None:
+        """Let it write no more: freeze it, or end one that cannot be frozen; its owner is told."""
+        if session.record.multiplexer is None:
+            await self._lives.end(session, reason, forced("exit", reason))
+        else:
+            await self.freeze(session)
+            session.note = reason
 
     async def unfreeze(self, session: Session, account: Account) -> float:
         """Let it go on; returns the seconds that this took.
 
         Raises:
             ConcurrencyLimited: no slot is free; it stays frozen.
+            NotFound: it has ended meanwhile.
             SandboxFailed: its container is gone.
         """
-        async with session.changing:
+        async with self._lives.held(session):
             if not session.record.frozen:
                 return 0.0
             began, count = self._clock.monotonic(), 1 + session.record.added_vcpu
-            self._slots.take(account, count)
+            session.slots.take(account, count)
             try:
                 await self._go_on(session)
             except (AgentError, EngineError) as error:
-                self._slots.give_back(session.record.owner, count)
                 await self._lives.end(session, GONE, LOST)
                 raise SandboxFailed(GONE) from error
-            session.record.frozen = False
+            session.record.frozen, session.note = False, None
             seconds = self._clock.monotonic() - began
             await self._saved(session)
             return seconds
@@ -90,7 +97,7 @@ class States:
     async def _go_on(self, session: Session) -> None:
         known = session.machine.attached
         await self._machines.resume(session.machine)
-        if not known:
+        if not known and not session.over:
             take_up(session)
             self._lives.watch(session)
 
@@ -102,25 +109,28 @@ class States:
                 it would have.
             ConcurrencyLimited: each vCPU that is added takes a slot, and too few are free.
             NoCapacity: there was no memory for it in time.
+            NotFound: it has ended meanwhile.
             SandboxFailed: the engine does not do it.
         """
         record = session.record
         if vcpu < record.base_vcpu:
             raise Conflict(f"vcpu: the session was made with {record.base_vcpu}; not fewer")
-        async with session.changing:
+        async with self._lives.held(session):
             require_running(session)
             await self._check_memory(session, vcpu)
             more = vcpu - record.vcpu
             async with AsyncExitStack() as undo:
                 if more > 0:
-                    self._slots.take(account, more)
-                    undo.callback(self._slots.give_back, record.owner, more)
+                    session.slots.take(account, more)
+                    undo.callback(session.slots.give_back, more)
                 promised = await self._promises.make(vcpu - record.base_vcpu, record.owner, stop)
                 undo.push_async_callback(promised.aclose)
                 with failures():
                     await self._machines.resize(session.machine, vcpu)
+                if session.over:
+                    return
                 undo.pop_all()
-            self._slots.give_back(record.owner, max(0, -more))
+            session.slots.give_back(max(0, -more))
             session.boost, before = promised, session.boost
             await before.aclose()
             record.vcpu = vcpu

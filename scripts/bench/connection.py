@@ -2,8 +2,9 @@
 
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -49,6 +50,9 @@ class Connection:
     def post(self, path: str, body: object) -> Answer:
         return self._timed(signed(self._host, "POST", path, msgspec.json.encode(body)))
 
+    def delete(self, path: str) -> Answer:
+        return self._timed(signed(self._host, "DELETE", path))
+
     def _timed(self, message: bytes) -> Answer:
         began = time.perf_counter()
         self._socket.sendall(message)
@@ -62,8 +66,14 @@ class Connection:
         return Answer(document(received, body), seconds)
 
 
-def signed(host: str, method: str, path: str, body: bytes = b"") -> bytes:
-    """A request of the default account, signed now."""
+def signed(
+    host: str,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    further: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
+    """A request of the default account, signed now, with `further` headers."""
     at = int(time.time())
     lines = (
         f"{method} {path} HTTP/1.1",
@@ -73,6 +83,7 @@ def signed(host: str, method: str, path: str, body: bytes = b"") -> bytes:
         f"X-Signature: {sign(DEFAULT_ACCOUNT.secret_key, at, method, path, body)}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in further.items()),
     )
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 

@@ -41,10 +41,10 @@ def idle(bench: Bench) -> list[Row]:
         time.sleep(bench.effort.step_seconds)
         used = _processor_seconds(emulator.pid) - before
         share = Sample("of one", "%", [100 * used / bench.effort.step_seconds])
-        process = Sample("PSS", "MB", [_pss(emulator.pid) / MB])
+        process = Sample("PSS", "MB", [pss(emulator.pid) / MB])
         with Connection(emulator.api) as connection:
             pool = connection.get("/pools").document["pools"][0]["id"]
-        containers = Sample("containers", "MB", _containers(bench, pool.partition("@")[2]))
+        containers = Sample("containers", "MB", held(bench, pool.partition("@")[2]))
     return [
         Row("memory-emulator", "idle emulator", process.p50, "MB", (process,)),
         Row("memory-container", "warm container, p50", containers.p50, "MB", (containers,)),
@@ -57,7 +57,7 @@ def _processor_seconds(pid: int) -> float:
     return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
-def _pss(pid: int) -> int:
+def pss(pid: int) -> int:
     """Bytes of a process's memory, its part of what is shared with others included."""
     rollup = _text(Path(f"/proc/{pid}/smaps_rollup"))
     found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
@@ -66,13 +66,15 @@ def _pss(pid: int) -> int:
     return int(found[1]) * 1024
 
 
-def _containers(bench: Bench, instance: str) -> list[float]:
+def held(bench: Bench, instance: str, kind: str | None = None) -> list[float]:
+    """Megabytes that each container of an emulator holds, of one kind or of all."""
+    labels = [f"{LABEL}={instance}", *([f"{LABEL}.runtime={kind}"] if kind else ())]
     api: Any = bench.engine.client.api
-    found = api.containers(quiet=True, filters={"label": f"{LABEL}={instance}"})
-    return [_held(api.inspect_container(it["Id"])["State"]["Pid"]) / MB for it in found]
+    found = api.containers(quiet=True, filters={"label": labels})
+    return [_charged(api.inspect_container(it["Id"])["State"]["Pid"]) / MB for it in found]
 
 
-def _held(pid: int) -> int:
+def _charged(pid: int) -> int:
     """Bytes that a process's control group is charged for, page cache apart."""
     folder, usage, cache = _memory_group(pid)
     counts = dict(line.split() for line in _text(folder / "memory.stat").splitlines())

@@ -9,9 +9,11 @@ from scripts.bench.bench import Bench
 from scripts.bench.hello import compiled_hello, hello
 from scripts.bench.idle import idle, start
 from scripts.bench.languages import languages, row_name
+from scripts.bench.many_sessions import many_sessions
 from scripts.bench.polling import polling
 from scripts.bench.rare import cold, second_vcpu
 from scripts.bench.report import Row
+from scripts.bench.sessions import echo, first_prompt, freezing, output, pasted
 from scripts.bench.streams import stream_in, stream_out
 from scripts.bench.throughput import CLIENTS, burst_of_runs, clients, throughput
 
@@ -46,6 +48,12 @@ def measurements(catalogue: Catalogue) -> list[Measurement]:
         Measurement(("memory-emulator", "memory-container", "processor-idle"), idle),
         Measurement(("stream-out",), stream_out),
         Measurement(("stream-in",), stream_in),
+        Measurement(("session", "session-tmux"), first_prompt),
+        Measurement(("echo", "echo-p99"), echo),
+        Measurement(("session-out",), output),
+        Measurement(("session-in",), pasted),
+        Measurement(("freeze",), freezing),
+        Measurement(("sessions-50", "memory-session", "memory-session-emulator"), many_sessions),
         Measurement(tuple(map(row_name, catalogue.available())), languages),
     ]
 

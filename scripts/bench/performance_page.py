@@ -39,6 +39,19 @@ was measured more than once is told as p50 / p99.
 - `job`: `GET /jobs/{{id}}` on a kept-alive connection, against a bare Starlette route that answers
   with the same document to anyone.
 - `stream`: 200 MB between a program and the emulator, against the engine's attached stream alone.
+- `session`, `session-tmux`: from sending `POST /sessions` to the shell's prompt through the
+  WebSocket, when one container waits for the next session and nothing starts or is removed. Most of
+  what tmux takes more is its own start.
+- `echo`, `session-out`, `session-in`: **WebSocket** is bash in a session and a client that does
+  next to nothing with what comes; **local terminal** is bash on a terminal of this machine that the
+  bench holds itself, without container, agent or emulator. Keys are typed in turn, one at a time,
+  and erased. Pasted is in messages of 256 bytes, which the vendor's client sends.
+- `freeze`: a tmux session without clients. **The engine alone** pauses and unpauses a plain
+  container.
+- `sessions-50`: 50 clients of one account create a session each and open its shell, all at once,
+  while one container waits. **The engine alone** creates and starts as many plain containers of the
+  same image, 8 at a time. `memory-session`: what the kernel charges each container for, with bash
+  in it, page cache apart.
 - The emulator logs every request, and has the settings that people have.
 """
 

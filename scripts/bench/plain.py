@@ -2,7 +2,9 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +20,9 @@ OPTIONS: dict[str, Any] = {
     "tmpfs": {"/tmp": "exec,mode=1777"},  # noqa: S108 - inside the container
 }
 """What every one of them has: no network, and no limits."""
+
+AT_A_TIME = 8
+"""Containers that are started at the same time: as many as an emulator asks for, or more."""
 
 PIECE = 65_536
 SILENT_SECONDS = 120
@@ -61,23 +66,47 @@ class Streams:
 def plain_container(bench: Bench, runtime: Runtime, command: Sequence[str]) -> Iterator[Streams]:
     """`command` in the runtime's image for the block; without a log."""
     api: Any = bench.engine.client.api
-    container_id = api.create_container(
-        bench.images.image(runtime.name).reference,
-        entrypoint=list(command[:1]),
-        command=list(command[1:]),
-        environment=runtime.environment,
-        stdin_open=True,
-        labels={LABEL: ""},
-        host_config=api.create_host_config(
-            log_config=LogConfig(type=LogConfig.types.NONE), **OPTIONS
-        ),
-    )["Id"]
+    container_id = _created(bench, runtime.name, command, environment=runtime.environment)
     try:
         with _attached(api, container_id) as attached:
             api.start(container_id)
             yield Streams(container_id, attached)
     finally:
         api.remove_container(container_id, force=True, v=True)
+
+
+def started_at_once(bench: Bench, image: str, count: int) -> float:
+    """Seconds that the engine takes to start so many containers of an image, which then go."""
+    api: Any = bench.engine.client.api
+    created: list[str] = []
+
+    def start(_: int) -> None:
+        created.append(_created(bench, image, ["sleep", "infinity"]))
+        api.start(created[-1])
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        try:
+            began = time.perf_counter()
+            list(pool.map(start, range(count)))
+            return time.perf_counter() - began
+        finally:
+            list(pool.map(lambda it: api.remove_container(it, force=True, v=True), created))
+
+
+def _created(bench: Bench, image: str, command: Sequence[str], **options: object) -> str:
+    """The id of a container that is still to be started."""
+    api: Any = bench.engine.client.api
+    log = LogConfig(type=LogConfig.types.NONE)
+    created = api.create_container(
+        bench.images.image(image).reference,
+        entrypoint=list(command[:1]),
+        command=list(command[1:]),
+        stdin_open=True,
+        labels={LABEL: ""},
+        host_config=api.create_host_config(log_config=log, **OPTIONS),
+        **options,
+    )
+    return str(created["Id"])
 
 
 def _attached(api: Any, container_id: str) -> socket.socket:  # noqa: ANN401 - docker's own client

@@ -37,6 +37,9 @@ BARS = {
     "start": Bar(2, 0.5),
     "memory-emulator": Bar(120, 80),
     "memory-container": Bar(12, 6),
+    "session": Bar(300, 100),
+    "echo": Bar(10, 2),
+    "freeze": Bar(100, 40),
 }
 """By name of the row; others have a bar of their own, or are held against nothing."""
 

@@ -54,12 +54,17 @@ def test_what_was_meant_is_in_the_journal(client: Client, admin: httpx.Client) -
     ]
 
 
-def test_a_recording_is_asked_for_as_1_or_true(client: Client) -> None:
-    for query in ("?audit=1", "?audit=true"):
-        with session(client, {"shell": "sh"}, query) as document:
-            ended = client.send("DELETE", f"/sessions/{document['id']}{query}").json()
-        assert ended["artifacts"] == []  # nothing was shown
-    assert client.send("POST", "/sessions?audit=2", b"{}").status_code == 400
+@pytest.mark.parametrize(("query", "recorded"), [("?audit=1", 1), ("?audit=true", 1), ("", 0)])
+def test_a_recording_is_asked_for_as_1_or_true(client: Client, query: str, recorded: int) -> None:
+    with session(client, {"shell": "sh"}, query) as document:
+        ended = client.send("DELETE", f"/sessions/{document['id']}?audit=1").json()
+    names = [artifact["filename"] for artifact in ended["artifacts"]]
+    assert names.count("session.log.gz") == recorded
+
+
+def test_a_recording_is_not_asked_for_in_other_words(client: Client) -> None:
+    for query in ("?audit=2", "?audit=yes", "?audit="):
+        assert client.send("POST", f"/sessions{query}", b"{}").status_code == 400
 
 
 def test_a_boost_is_to_two_unless_more_is_asked_for(client: Client) -> None:
@@ -67,6 +72,15 @@ def test_a_boost_is_to_two_unless_more_is_asked_for(client: Client) -> None:
         path = f"/sessions/{document['id']}"
         for body in (b"[]", b'{"vcpu":null}', b'{"vcpu":2}'):
             assert client.send("POST", f"{path}/boost", body).json()["vcpu"] == 2
+
+
+def test_other_paths_of_operations_refuse_alike(client: Client) -> None:
+    with session(client, {"shell": "sh"}) as plain:
+        assert client.post(f"/sessions/{plain['id']}/sleep", {}).status_code == 400
+    with session(client, {"shell": "sh", "multiplexer": "screen"}) as kept:
+        path = f"/sessions/{kept['id']}"
+        assert client.post(f"{path}/sleep", {}).json()["status"] == "frozen"
+        assert client.post(f"{path}/shell", {"command": "true"}).status_code == 409
 
 
 @pytest.mark.parametrize(

@@ -333,6 +333,13 @@ def test_a_boost_is_seen_in_the_session_and_taken_back(
     assert server.emulator.slots.taken(client.account) == 1
 
 
+def test_a_boost_may_be_patched_and_taken_back_so(make: Make, client: Client) -> None:
+    path = f"/sessions/{make()['id']}"
+    for vcpu in (2, 1):
+        answer = client.send("PATCH", path, b'{"vcpu": %d}' % vcpu).json()
+        assert (answer["vcpu"], answer["boosted"]) == (vcpu, vcpu > 1)
+
+
 def test_a_boost_is_of_two_processors_unless_told(make: Make, client: Client) -> None:
     assert change(client, make(), "boost")["vcpu"] == 2
 
@@ -394,7 +401,7 @@ def test_a_ttl_ends_a_session_whatever_its_state(
     advance(server, 101)
     eventually(lambda: read(client, session)["status"] == "terminated")
     ended = read(client, session)
-    assert ended["message"] == "Its ttl of 600 seconds was over"
+    assert ended["message"] == "The session's ttl of 600 seconds was over"
     assert client.get("/sessions").json()["count"] == 0
     assert server.emulator.slots.taken(client.account) == 0
     status, details = refused(client, session, "execute", command="id")

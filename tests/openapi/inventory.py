@@ -17,6 +17,7 @@ INVENTORY = frozenset(
     GET    /sessions
     POST   /sessions
     GET    /sessions/{id}
+    PATCH  /sessions/{id}
     DELETE /sessions/{id}
     POST   /sessions/{id}/freeze
     POST   /sessions/{id}/unfreeze

@@ -18,6 +18,11 @@ class _Screen(pyte.Screen):
         super().__init__(COLUMNS, LINES)
         self.answers: list[str] = []
 
+    def select_graphic_rendition(self, *attributes: int, private: bool = False) -> None:
+        """What vim asks of the keyboard looks like it, but for a mark, and changes nothing."""
+        if not private:
+            super().select_graphic_rendition(*attributes)
+
     def write_process_input(self, data: str) -> None:
         self.answers.append(data)
 
@@ -39,8 +44,8 @@ class Terminal:
     @property
     def before_cursor(self) -> str:
         """The cursor's line up to the cursor."""
-        cursor = self._screen.cursor
-        return self._screen.display[cursor.y][: cursor.x]
+        cells = self._screen.buffer[self._screen.cursor.y]
+        return "".join(cells[column].data for column in range(self._screen.cursor.x))
 
     def colour_of(self, text: str) -> str:
         """The colour of the last place where `text` is shown: a name or six hexadecimal digits."""
@@ -62,6 +67,11 @@ class Terminal:
 
     async def press(self, keys: str) -> None:
         await self._process.write(keys.encode())
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Make its window larger or smaller."""
+        self._screen.resize(lines, columns)
+        self._process.resize(columns, lines)
 
     async def end(self) -> Exit:
         """Wait for the program's end."""

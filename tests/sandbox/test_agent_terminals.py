@@ -7,7 +7,12 @@ import signal
 import pytest
 
 from emulator.sandbox.agent import Process, Scope
+from emulator.sandbox.frames import StreamId
 from tests.sandbox.agent_process import running_agent, scenario, shell
+
+FLOOD = 1_000_000
+PIECE = 4096
+"""Bytes that one reading of a terminal rarely brings more of."""
 
 
 async def output_until(process: Process, text: bytes) -> bytes:
@@ -73,13 +78,37 @@ async def test_a_flooding_terminal_stalls_nobody_else() -> None:
         flood.close()
 
 
+@scenario
+async def test_what_a_terminal_hands_out_piece_by_piece_is_sent_in_fewer() -> None:
+    async with running_agent() as agent:
+        script = f"stty raw; head -c {FLOOD} /dev/zero"
+        flood = agent.spawn(shell(script, pty=(80, 24), output_limit=None))
+        sizes, take = [], flood.on_data
+
+        def counted(stream: StreamId, data: bytes) -> None:
+            sizes.append(len(data))
+            take(stream, data)
+
+        flood.on_data = counted  # type: ignore[method-assign]
+        assert sum([len(data) async for _, data in flood.output()]) == FLOOD
+    assert len(sizes) < FLOOD / (2 * PIECE)
+
+
 @pytest.mark.parametrize("stays", ["read key", "while echo more; do :; done"])
 @scenario
 async def test_a_program_ends_though_another_one_stays_on_its_terminal(stays: str) -> None:
     async with running_agent() as agent:
         script = f"setsid sh -c {shlex.quote(stays)} </dev/tty & seq 20000; echo last; exit 7"
         ended = await agent.spawn(shell(script, pty=(80, 24))).collect()
-    lines = ended.stdout.replace(b"more\r\n", b"").splitlines()
+    own = ended.stdout.replace(b"more\r\n", b"")
     assert ended.exit.code == 7
-    assert lines[-2:] == [b"20000", b"last"]
-    assert len(lines) == 20001
+    assert b"\r\n20000\r\nlast\r\n" in own
+    assert own.count(b"\n") == 20001
+
+
+@scenario
+async def test_erasing_takes_a_whole_character_away() -> None:
+    async with running_agent() as agent:
+        process = agent.spawn(shell('read line; echo "($line)"', pty=(80, 24)))
+        await process.write("é\x7fe\r".encode())
+        assert b"(e)" in (await process.collect()).stdout

@@ -1,22 +1,13 @@
-"""Every shell and REPL of `GET /shells`, on a terminal in a container as sessions have it."""
+"""The data of shells and REPLs; what each does: tests/sessions/test_every_shell.py."""
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-import docker
 import msgspec
 import pytest
 
 from emulator.paths import RUNTIMES
-from emulator.sandbox.agent import Agent
-from emulator.sandbox.images import Images
 from emulator.sandbox.runtimes import Catalogue, CatalogueError
-from emulator.sandbox.shells import ANSWER, IMAGE, Shells
-from tests.sandbox.agent_process import scenario
-from tests.sandbox.session_container import on_terminal, session_agent
-from tests.sandbox.terminal import Terminal
+from emulator.sandbox.shells import IMAGE, Shells
 
 CATALOGUE = Catalogue.load(RUNTIMES)
 SHELLS = CATALOGUE.shells
@@ -25,29 +16,6 @@ DOCUMENTED = (
     "bash dash sh zsh fish ksh tcsh csh elvish xonsh ash python3 bpython ipython node ruby irb lua "
     "php perl guile scheme ghci erl iex sbcl clisp r julia clojure python sqlite3"
 )
-
-
-@pytest.fixture
-def client() -> Iterator[docker.DockerClient]:
-    made = docker.from_env()
-    yield made
-    made.close()
-
-
-Session = Callable[[str], AbstractAsyncContextManager[Agent]]
-
-
-@pytest.fixture
-def session(client: docker.DockerClient) -> Session:
-    """Starts a container of an image, as sessions have it; skips where the image is not built."""
-
-    def start(name: str) -> AbstractAsyncContextManager[Agent]:
-        image = Images(client, CATALOGUE).image(name)
-        if not image.exists(client):
-            pytest.skip(f"{name}: its image is not built here")
-        return session_agent(client, image.reference)
-
-    return start
 
 
 def test_the_documented_shells_are_all_there_once_and_in_alphabetical_order() -> None:
@@ -120,26 +88,3 @@ def test_broken_data_is_refused_with_file_and_key(
     file.write_text(text.replace(old, new, 1))
     with pytest.raises(CatalogueError, match=message):
         Shells.load(file)
-
-
-def waits_at(prompt: str) -> Callable[[Terminal], bool]:
-    return lambda terminal: terminal.before_cursor.endswith(prompt)
-
-
-def shows_the_answer(terminal: Terminal) -> bool:
-    return any(re.search(rf"\b{ANSWER}\W*$", line) for line in terminal.lines)
-
-
-@pytest.mark.parametrize("name", SHELLS.shells)
-@scenario
-async def test_a_shell_works_out_what_is_typed_and_ends(session: Session, name: str) -> None:
-    shell = SHELLS.shells[name]
-    async with session(shell.image) as agent:
-        terminal = Terminal(agent.spawn(on_terminal(*shell.command)))
-        await terminal.until(waits_at(shell.prompt))
-        assert not shows_the_answer(terminal)
-        await terminal.type_line(shell.expression)
-        await terminal.until(shows_the_answer)
-        await terminal.until(waits_at(shell.prompt))
-        await terminal.type_line(shell.leave)
-        assert (await terminal.end()).code == 0

@@ -235,3 +235,18 @@ def test_a_running_session_is_deleted_with_its_recording_and_one_that_is_not_aud
     assert sessions.delete(plain, "?audit=1")["artifacts"] == []
     audit = sessions.server.emulator.settings.data_dir / "audit"
     assert not audit.exists() or list(audit.iterdir()) == []
+
+
+# --- disks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("multiplexer", "becomes"), [("tmux", "frozen"), (None, "terminated")])
+def test_a_session_that_writes_too_much_is_stopped_and_its_owner_told_why(
+    sessions: Maker, multiplexer: str | None, becomes: str
+) -> None:
+    session = sessions(**({"multiplexer": multiplexer} if multiplexer else {}))
+    emulator = sessions.server.emulator
+    (found,) = [it for it in emulator.sessions.on_disk() if it.session.id == session["id"]]
+    sessions.server.call(found.stop_for_disk("It wrote 9 MiB to its disk; it may write 8 MiB"))
+    told = sessions.read(session)
+    assert (told["status"], "wrote 9 MiB" in told["message"]) == (becomes, True)

@@ -157,7 +157,7 @@ TENANCY = (
     _leak(
         "foreign-session-changed",
         "Who knows a session's id freezes, boosts, locks it.",
-        *("freezeSession", "unfreezeSession", "boostSession", "unboostSession"),
+        *("freezeSession", "unfreezeSession", "boostSession", "unboostSession", "updateSession"),
         *("lockSession", "unlockSession"),
     ),
     _leak(

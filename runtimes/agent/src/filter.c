@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -21,6 +22,7 @@
 
 /* The numbers have been the same everywhere since they were given; older headers lack them. */
 enum { IO_URING_SETUP = 425, IO_URING_REGISTER = 427 };
+enum { AGENT_PID = 1 };
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define IF(test, value, yes, no) BPF_JUMP(BPF_JMP | test | BPF_K, value, yes, no)
@@ -29,7 +31,8 @@ enum { IO_URING_SETUP = 425, IO_URING_REGISTER = 427 };
 
 /* Sockets of the families that a network namespace holds in: a vsock leads to the machine's host
  * and to every other sandbox. io_uring makes sockets without a system call of its own, and other
- * ABIs number their calls differently, so both go. */
+ * ABIs number their calls differently, so both go. Where programs are root, as the agent is, they
+ * must not take its descriptors or its processor time: it would not hear the emulator any more. */
 static struct sock_filter program[] = {
     LOAD(arch),
     IF(BPF_JEQ, NATIVE, 1, 0),
@@ -39,7 +42,19 @@ static struct sock_filter program[] = {
     IF(BPF_JGT, IO_URING_REGISTER, 2, 0),
     IF(BPF_JGE, IO_URING_SETUP, 0, 1),
     REFUSE(ENOSYS),
-    IF(BPF_JEQ, SYS_socket, 1, 0),
+    IF(BPF_JEQ, SYS_socket, 13, 0),
+    IF(BPF_JEQ, SYS_setpriority, 6, 0),
+    IF(BPF_JEQ, SYS_prlimit64, 3, 0),
+    IF(BPF_JEQ, SYS_sched_setparam, 2, 0),
+    IF(BPF_JEQ, SYS_sched_setscheduler, 1, 0),
+    IF(BPF_JEQ, SYS_sched_setattr, 0, 7),
+    LOAD(args[0]),
+    IF(BPF_JEQ, AGENT_PID, 4, 5),
+    LOAD(args[0]),
+    IF(BPF_JEQ, PRIO_USER, 2, 0), /* the agent is one of root's */
+    LOAD(args[1]),
+    IF(BPF_JEQ, AGENT_PID, 0, 1),
+    REFUSE(EPERM),
     RETURN(SECCOMP_RET_ALLOW),
     LOAD(args[0]),
     IF(BPF_JEQ, AF_UNIX, 4, 0),

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "launch.h"
@@ -35,6 +36,16 @@ static bool make_pipe(int *agents, int *childs, bool agent_reads)
     return fcntl(*agents, F_SETFL, O_NONBLOCK) == 0;
 }
 
+/* The backspace key takes a whole character away, where the kernel edits the line. */
+static bool set_utf8(int terminal)
+{
+    struct termios modes;
+    if (tcgetattr(terminal, &modes) < 0)
+        return false;
+    modes.c_iflag |= IUTF8;
+    return tcsetattr(terminal, TCSANOW, &modes) == 0;
+}
+
 static bool make_terminal(struct process *process, struct child_fds *child,
                           const struct request *request)
 {
@@ -51,6 +62,8 @@ static bool make_terminal(struct process *process, struct child_fds *child,
     if (slave < 0)
         return false;
     child->fds[0] = slave;
+    if (!set_utf8(slave))
+        return false;
     child->fds[1] = dup(slave);
     child->fds[2] = dup(slave);
     /* So that the program may open /dev/tty's file again; not having CAP_CHOWN is no obstacle. */
