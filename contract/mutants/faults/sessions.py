@@ -207,7 +207,7 @@ SESSIONS = (
                 else [it.update(_RUNNING) for it in body.get("sessions", [])]
             )
         ),
-        check="twice",
+        check="loses_nothing",
     ),
     fault(
         "session-freeze-pretended",
