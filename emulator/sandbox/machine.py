@@ -38,6 +38,14 @@ CAPABILITIES = (
 PIDS = 512
 """Processes and threads: a person compiles, and runs a server and a database beside it."""
 
+TERMINALS = 128
+"""Windows of multiplexers, their clients, and what programs open."""
+
+_NOFILE, _SIGPENDING, _MSGQUEUE = 7, 11, 12
+RLIMITS = {_NOFILE: (4096, 4096), _SIGPENDING: (4096, 4096), _MSGQUEUE: (400 * 1024, 400 * 1024)}
+"""Linux's numbers: descriptors of a process; and of what root holds, here and on the host, less
+than root may elsewhere."""
+
 _NOBODY = ""
 """The owner of what waits for who comes next, in the line of those who wait."""
 
@@ -106,6 +114,7 @@ class Machine:
                 pty=pty,
                 key=key,
                 output_limit=output_limit,
+                rlimits=RLIMITS,
                 umask=0o022,
             )
         )
@@ -229,7 +238,7 @@ class Machines:
 
     def limits(self, vcpu: int) -> Limits:
         """What a machine of this size may use."""
-        return replace(Limits.for_vcpu(vcpu, self._memory_budget), pids=PIDS)
+        return replace(Limits.for_vcpu(vcpu, self._memory_budget), pids=PIDS, terminals=TERMINALS)
 
     async def remove(self, machine: Machine) -> None:
         """End it and all that is in it; raises EngineError when it could not be removed yet."""
