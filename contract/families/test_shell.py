@@ -19,6 +19,9 @@ pytestmark = pytest.mark.operations("openSessionShell")
 NORMAL_CLOSURE = 1000
 END_OF_FILE, DETACH, INTERRUPT = b"\x04", b"\x02d", b"\x03"
 EIGHT_BIT = bytes(range(0x80, 0x100))
+INTERRUPTED = """sh -c "printf 'no%s\\n' w; sleep 3"; echo sl''ept"""
+"""What says `now` is in the foreground by then, as no command of the shell itself would be."""
+
 LINES = 50_000
 """A large output is the numbers of so many lines, 340 kB."""
 
@@ -157,7 +160,8 @@ def _listening(shell: Shell, command: str) -> None:
 
 def test_an_interrupt_ends_what_runs(api: Api) -> None:
     with new(api, "session", multiplexer=None) as thing, opened(api, thing.id) as shell:
-        _listening(shell, "sleep 3; echo sl''ept")
+        shell.type(INTERRUPTED.encode() + ENTER)
+        shell.until(b"now")
         shell.type(INTERRUPT)
         assert b"slept" not in shell.answer("echo on")
 
