@@ -124,7 +124,9 @@ class Services:
             memory = await self._promises.make(wanted.vcpu, account.public_key, stop)
             undo.push_async_callback(memory.aclose)
             with failures():
-                machine = await self._machines.take(IMAGE, wanted.network_mode, wanted.vcpu)
+                machine = await self._machines.take(
+                    IMAGE, wanted.network_mode, wanted.vcpu, account.public_key, stop
+                )
                 undo.push_async_callback(self._remove, machine)
                 record = self._record(account, wanted, machine)
                 service = Service(record, machine, slots, memory)
