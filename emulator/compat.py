@@ -39,11 +39,17 @@ SHELL_OPERATIONS = ("createSession", "cloneSnapshot")
 BODY_PARAMETERS: dict[str, tuple[str, ...]] = {"createSession": ("audit",)}
 """Query parameters that some clients send as booleans in the body."""
 
+ENV_FILE_OPERATIONS = ("setServiceEnv", "setServiceEnvAlias")
+"""Their `.env` files come with the media type of JSON, too."""
+
 JOBS_OBJECT_AGENTS = ("un-", "python-requests/", "Python/", "Java/", "PHP", "Ruby")
 """How the `User-Agent` of clients begins that read `GET /jobs` as an object with `jobs`.
 
 The documentation shows an array, on which these clients fail or find nothing.
 """
+
+_ENV_FILE = re.compile(rb"\s*(#|(export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=)")
+"""How a `.env` file begins, and JSON does not."""
 
 _ECHO_ESCAPES = {
     b"\\n": b"\n",
@@ -94,6 +100,14 @@ def canonical_query(
             given.setdefault(name, str(body[name]).lower())
             _note(exchange, f"{name} read from the body")
     return given
+
+
+def is_env_file(operation_id: str, raw: bytes, exchange: Exchange) -> bool:
+    """Whether a body that is said to be JSON is the text of a `.env` file."""
+    found = operation_id in ENV_FILE_OPERATIONS and _ENV_FILE.match(raw) is not None
+    if found:
+        _note(exchange, "JSON read as text/plain")
+    return found
 
 
 def _read_flags(

@@ -20,6 +20,7 @@ from emulator.sandbox.images import Images
 from emulator.sandbox.network import Network
 from emulator.sandbox.pool import Pool
 from emulator.sandbox.runtimes import Catalogue
+from emulator.services.vault import Vaults
 from emulator.sessions.sessions import Sessions
 from emulator.settings import Settings
 from emulator.spec import Spec
@@ -54,6 +55,7 @@ class Emulator:
     authority: Authority
     inner: socket.socket
     sessions: Sessions
+    vaults: Vaults
 
     def obstacles(self) -> list[str]:
         """Why an execution would not work now; empty when it would."""

@@ -38,6 +38,7 @@ from emulator.sandbox.network import SEMITRUSTED, ZEROTRUST, Network, Zerotrust
 from emulator.sandbox.pool import RUNS_MAX, Policy, Pool
 from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.sandbox.starting import Starter
+from emulator.services.vault import Vaults
 from emulator.sessions.disk import DiskWatch
 from emulator.sessions.doors import Doors
 from emulator.sessions.lives import Lives
@@ -53,6 +54,7 @@ from emulator.store.jobs import JobStore
 from emulator.store.secrets import SecretBox, load_key
 from emulator.store.sessions import MachineNames, SessionStore
 from emulator.store.tables import properties
+from emulator.store.vaults import VaultStore
 from emulator.sudo import Challenges
 
 logger = logging.getLogger(__name__)
@@ -81,7 +83,8 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             kept=settings.data_dir / "cache",
         )
         database = stack.enter_context(Database(settings.data_dir))
-        accounts = open_accounts(settings, database, SecretBox(load_key(settings.key_file)))
+        box = SecretBox(load_key(settings.key_file))
+        accounts = open_accounts(settings, database, box)
         stack.callback(accounts.close)
         engine = open_engine(instance_of(database), settings.start_concurrency * 2)
         stack.callback(engine.close)
@@ -159,6 +162,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             authority=authority,
             inner=listener,
             sessions=sessions,
+            vaults=Vaults(VaultStore(database, box), clock),
         )
 
 

@@ -26,6 +26,7 @@ JOBS = ("jobs", "results", "runs")
 FORBIDDEN = {
     "emulator/gateway": (*ABOVE_THE_PARTS, "store", "emulator", "auth", *JOBS),
     "emulator/sandbox": (*ABOVE_THE_PARTS, "gateway", "store", "emulator", "auth", *JOBS),
+    "emulator/services": (*ABOVE_THE_PARTS, "gateway", "emulator", "auth", *JOBS),
     "emulator/sessions": (*ABOVE_THE_PARTS, "gateway", "emulator", "auth", *JOBS),
     "emulator/store": (*ABOVE_THE_PARTS, "sandbox", "emulator", "auth", *JOBS),
     "emulator/api": ("app", "ca", "exec", "cli", "doctor", "keys", "life", "up", "control"),

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, insert, text
 
 from emulator.store.documents import Document, pack
-from emulator.store.tables import jobs, metadata, sessions
+from emulator.store.tables import jobs, metadata, sessions, vaults
 
 Migration = Callable[[Connection], None]
 
@@ -59,7 +59,12 @@ def _add_sessions(connection: Connection) -> None:
     metadata.create_all(connection, tables=[sessions])
 
 
-MIGRATIONS: tuple[Migration, ...] = (_compact_jobs, _add_sessions)
+def _add_vaults(connection: Connection) -> None:
+    """Version 3 had none."""
+    metadata.create_all(connection, tables=[vaults])
+
+
+MIGRATIONS: tuple[Migration, ...] = (_compact_jobs, _add_sessions, _add_vaults)
 """Step N brings a file of version N + 1 to version N + 2 (`PRAGMA user_version`)."""
 
 VERSION = len(MIGRATIONS) + 1

@@ -59,3 +59,12 @@ sessions = Table(
     Column("state", LargeBinary, nullable=False),
 )
 """Those that live; what is asked of them is in memory, so `state` is read at the start alone."""
+
+vaults = Table(
+    "vaults",
+    metadata,
+    Column("service_id", String, primary_key=True),
+    Column("updated_at", Float, nullable=False),
+    Column("box", LargeBinary, nullable=False),
+)
+"""Secret variables of services, sealed with the service's id for a context."""
