@@ -248,8 +248,8 @@ def _text_body(operation: Operation, raw: bytes, judgement: Judgement) -> object
 _TEXT_IS = {
     "run": "code",
     "runAsync": "code",
-    "setServiceEnv": "env_file",
-    "setServiceEnvAlias": "env_file",
+    "setServiceEnv": "env",
+    "setServiceEnvAlias": "env",
 }
 """What a body of plain text stands for, by operation."""
 
@@ -299,8 +299,8 @@ def _unsayable(operation: Operation, body: Mapping[str, Any]) -> Iterator[str]:
         yield "input_files have uncommon names"
     if body.get(_WASM):
         yield _NO_WASM
-    if not _ENV_FILE.fullmatch(str(body.get("env_file", ""))):
-        yield "not every line is NAME=value"
+    if operation.id in _VAULTS:
+        yield from _unsayable_vault(body)
     if operation.id in ("run", "runAsync") and not _SHEBANG.match(str(body.get("code"))):
         yield "the code names no language"
 
@@ -309,8 +309,22 @@ _WASM = "return_wasm_artifact"
 _NO_WASM = "not every language compiles to WebAssembly"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SHEBANG = re.compile(r"#!/(?:usr/)?bin/(?:env )?(?:bash|sh|python3?)\n")
-_ENV_FILE = re.compile(r"(?:(?:#.*|[A-Za-z_][A-Za-z0-9_]*=[ -~]*)?\n)*")
+_VAULTS = ("setServiceEnv", "setServiceEnvAlias")
+_VAULT_BYTES = 60_000
+"""What fits into 65,536 bytes, however it is written there."""
+
+_ENV_FILE = re.compile(r"(?:(?:#.*|[A-Za-z_][A-Za-z0-9_]*=(?! *['\"])[ -~]*)?\n)*")
+"""Quotes need not end, and what stands behind them need not be taken."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+
+def _unsayable_vault(body: Mapping[str, Any]) -> Iterator[str]:
+    text = body.get("env", body.get("content"))
+    if len(body) == 1 and isinstance(text, str):
+        if not _ENV_FILE.fullmatch(text):
+            yield "not every line is NAME=value"
+    elif len(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")) > _VAULT_BYTES:
+        yield "the variables may be too many for a file"
 
 
 def _plain_files(files: object) -> bool:

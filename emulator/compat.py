@@ -14,6 +14,12 @@ Fields = Mapping[str, str]
 V = TypeVar("V")
 
 _SESSION: Fields = {"network": "network_mode", "persistence": "multiplexer", "language": "shell"}
+_SERVICE: Fields = {
+    "network": "network_mode",
+    "domains": "custom_domains",
+    "type": "service_type",
+    "bootstrap_url": "bootstrap",
+}
 _EXECUTE: Fields = {"network": "network_mode", "return_artifacts": "return_artifact"}
 
 FIELD_ALIASES: dict[str, Fields] = {
@@ -22,6 +28,10 @@ FIELD_ALIASES: dict[str, Fields] = {
     "run": _EXECUTE,
     "runAsync": _EXECUTE,
     "createSession": _SESSION,
+    "createService": _SERVICE,
+    "updateService": {"domains": "custom_domains"},
+    "setServiceDomains": {"domains": "custom_domains"},
+    "redeployService": {"bootstrap_url": "bootstrap"},
 }
 """Alias -> canonical field, by operation; an alias counts only where the canonical is absent."""
 
@@ -33,17 +43,26 @@ FLAGS: dict[str, dict[str, tuple[str, str]]] = {
 }
 """Booleans that stand for the value of another field: true is that value, false is nothing."""
 
+PORTS_OPERATIONS = ("createService", "updateService", "spawnImage", "cloneSnapshot")
+"""Their `ports` may be texts, or one text with commas."""
+
 SHELL_OPERATIONS = ("createSession", "cloneSnapshot")
 """Their `shell` may be the name of a language."""
 
 BODY_PARAMETERS: dict[str, tuple[str, ...]] = {"createSession": ("audit",)}
 """Query parameters that some clients send as booleans in the body."""
 
+ENV_FILE_OPERATIONS = ("setServiceEnv", "setServiceEnvAlias")
+"""Their `.env` files come with the media type of JSON, too."""
+
 JOBS_OBJECT_AGENTS = ("un-", "python-requests/", "Python/", "Java/", "PHP", "Ruby")
 """How the `User-Agent` of clients begins that read `GET /jobs` as an object with `jobs`.
 
 The documentation shows an array, on which these clients fail or find nothing.
 """
+
+_ENV_FILE = re.compile(rb"\s*(#|(export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=)")
+"""How a `.env` file begins, and JSON does not."""
 
 _ECHO_ESCAPES = {
     b"\\n": b"\n",
@@ -79,6 +98,8 @@ def canonical_body(operation_id: str, body: object, exchange: Exchange, shells: 
         for item in items if isinstance(items, list) else ():
             if isinstance(item, dict):
                 _rename(aliases, item, exchange)
+    if operation_id in PORTS_OPERATIONS:
+        _read_ports(present, exchange)
     if operation_id in SHELL_OPERATIONS:
         _respell("shell", shells, present, exchange)
     return present
@@ -96,6 +117,14 @@ def canonical_query(
     return given
 
 
+def is_env_file(operation_id: str, raw: bytes, exchange: Exchange) -> bool:
+    """Whether a body that is said to be JSON is the text of a `.env` file."""
+    found = operation_id in ENV_FILE_OPERATIONS and _ENV_FILE.match(raw) is not None
+    if found:
+        _note(exchange, "JSON read as text/plain")
+    return found
+
+
 def _read_flags(
     flags: Mapping[str, tuple[str, str]], fields: dict[str, Any], exchange: Exchange
 ) -> None:
@@ -106,6 +135,23 @@ def _read_flags(
             if is_set:
                 fields.setdefault(name, value)
             _note(exchange, f"{flag} read as {name}")
+
+
+def _read_ports(fields: dict[str, Any], exchange: Exchange) -> None:
+    """Ports that are texts as numbers; what is none is left to the contract."""
+    ports = fields.get("ports")
+    listed = ports.split(",") if isinstance(ports, str) else ports
+    if isinstance(listed, list) and any(isinstance(port, str) for port in listed):
+        fields["ports"] = [_number(port) for port in listed if port != ""]
+        _note(exchange, "ports read from texts")
+
+
+def _number(port: object) -> object:
+    return (
+        int(port)
+        if isinstance(port, str) and port.strip().isascii() and port.strip().isdigit()
+        else port
+    )
 
 
 def _respell(name: str, spellings: Fields, fields: dict[str, Any], exchange: Exchange) -> None:

@@ -22,6 +22,7 @@ from emulator.sandbox.pool import Pool
 from emulator.sandbox.runtimes import Catalogue
 from emulator.services.doors import ServiceDoors
 from emulator.services.services import Services
+from emulator.services.vault import Vaults
 from emulator.sessions.sessions import Sessions
 from emulator.settings import Settings
 from emulator.spec import Spec
@@ -58,6 +59,7 @@ class Emulator:
     sessions: Sessions
     services: Services
     service_doors: ServiceDoors
+    vaults: Vaults
 
     def obstacles(self) -> list[str]:
         """Why an execution would not work now; empty when it would."""

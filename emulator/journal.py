@@ -12,6 +12,9 @@ _REDACTED = "[redacted]"
 _HIDDEN = frozenset(
     {"env", "content", "content_base64", "data", "secret", "secret_key", "password", "token"}
 )
+_SECRET_BODIES = frozenset({"setServiceEnv", "setServiceEnvAlias", "deleteServiceEnv"})
+"""Operations any field of whose body may be a secret, whatever its name is."""
+
 _TEXT_LIMIT = 512
 _ITEM_LIMIT = 20
 _DEPTH_LIMIT = 3
@@ -28,6 +31,7 @@ class Journal:
         self._clock = clock
 
     def record(self, exchange: Exchange, seconds: float) -> None:
+        operation = exchange.operation.id if exchange.operation else None
         entry: Entry = {
             "request_id": exchange.request_id,
             "at": self._clock.isoformat(),
@@ -39,13 +43,13 @@ class Journal:
         }
         optional = {
             "query_parameters": _names(exchange.query),
-            "operation": exchange.operation.id if exchange.operation else None,
+            "operation": operation,
             "account": exchange.account.public_key if exchange.account else None,
             "code": exchange.code,
             "job_id": exchange.job_id,
             "fault": exchange.fault,
             "notes": list(exchange.notes) or None,
-            "body": redact(exchange.body),
+            "body": None if operation in _SECRET_BODIES else redact(exchange.body),
         }
         entry.update({name: value for name, value in optional.items() if value})
         self._entries.append(entry)

@@ -58,6 +58,7 @@ from emulator.store.secrets import SecretBox, load_key
 from emulator.store.services import ServiceStore
 from emulator.store.sessions import MachineNames, SessionStore
 from emulator.store.tables import properties
+from emulator.store.vaults import VaultStore
 from emulator.sudo import Challenges
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,8 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             kept=settings.data_dir / "cache",
         )
         database = stack.enter_context(Database(settings.data_dir))
-        accounts = open_accounts(settings, database, SecretBox(load_key(settings.key_file)))
+        box = SecretBox(load_key(settings.key_file))
+        accounts = open_accounts(settings, database, box)
         stack.callback(accounts.close)
         engine = open_engine(
             instance_of(database), settings.start_concurrency * _ENGINE_CALLS_FOR_EACH_START
@@ -138,13 +140,14 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         runs = Runs(jobs, slots, executor, clock)
         stack.push_async_callback(runs.close)
         sessions = _sessions(settings, database, catalogue, builder, slots, budget, clock, machines)
+        vaults = Vaults(VaultStore(database, box), clock)
         services = Services(
             machines,
             builder,
             catalogue.shells,
             ServiceStore(database),
             ServiceLogs(settings.data_dir / "services"),
-            Vaults(),
+            vaults,
             slots,
             sessions.promises,
             clock,
@@ -188,6 +191,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             sessions=sessions,
             services=services,
             service_doors=ServiceDoors(services, catalogue.shells),
+            vaults=vaults,
         )
 
 

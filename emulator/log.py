@@ -7,6 +7,9 @@ import time
 from functools import lru_cache
 
 _LEVEL_WIDTH = 7
+QUIET = ("uvicorn.error", "docker", "urllib3", "websockets")
+"""What others log, of which only warnings are told."""
+
 _CREDENTIAL = re.compile(r"\b((?:sess_|unsb-service-)[0-9a-f]{6})[0-9a-f]{26}\b")
 """Whoever knows the whole id of a session or service may open its shell."""
 
@@ -58,5 +61,5 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in ("uvicorn.error", "docker", "urllib3", "websockets"):
+    for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

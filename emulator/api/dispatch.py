@@ -160,9 +160,12 @@ class Dispatcher:
         elif media_type not in operation.bodies and not self._emulator.settings.strict:
             exchange.notes.append(f"compat: this content type read as {usual}")
             media_type = usual
+        lenient = media_type == _JSON and not self._emulator.settings.strict
+        if lenient and compat.is_env_file(operation.id, raw, exchange):
+            media_type, lenient = _TEXT, False
         validator = operation.body_validator(media_type)
         body = _parse_json(raw) if media_type == _JSON else _parse_text(raw)
-        if media_type == _JSON and not self._emulator.settings.strict:
+        if lenient:
             shells = self._emulator.catalogue.shell_of_language
             body = compat.canonical_body(operation.id, body, exchange, shells)
         if media_type == _JSON and not isinstance(body, dict):

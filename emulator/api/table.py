@@ -12,6 +12,7 @@ from emulator.api import (
     shell,
     shell_names,
     system,
+    vault,
 )
 from emulator.api.call import Call, Handler, Json
 from emulator.emulator import Emulator
@@ -69,6 +70,11 @@ HANDLERS: dict[str, Handler] = {
     "redeployService": services.redeploy_service,
     "executeService": services.execute_service,
     "getServiceLogs": services.get_service_logs,
+    "getServiceEnv": vault.get_service_env,
+    "setServiceEnv": vault.set_service_env,
+    "setServiceEnvAlias": vault.set_service_env,
+    "deleteServiceEnv": vault.delete_service_env,
+    "exportServiceEnv": vault.export_service_env,
     "openSessionShell": shell.open_session_shell,
 }
 
@@ -89,11 +95,7 @@ SUBJECTS: dict[str, Callable[[Emulator, Call], Awaitable[None]]] = {
 
 _WAITING: dict[str, str] = {
     "sessions": "snapshotSession restoreSession",
-    "services": (
-        "getServiceEnv "
-        "setServiceEnv setServiceEnvAlias deleteServiceEnv exportServiceEnv "
-        "snapshotService"
-    ),
+    "services": "snapshotService",
     "snapshots": (
         "listSnapshots createSnapshot getSnapshot deleteSnapshot restoreSnapshot "
         "cloneSnapshot lockSnapshot unlockSnapshot"

@@ -181,6 +181,7 @@ class Services:
         await service.memory.aclose()
         await self._remove(service.machine)
         await self.logs.remove(service.id)
+        await self.vaults.forget(service.id)
 
     def check_unlocked(self, service: Service) -> None:
         """Raise Locked where it must not be destroyed."""

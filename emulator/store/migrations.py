@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, insert, text
 
 from emulator.store.documents import Document, pack
-from emulator.store.tables import jobs, metadata, services, sessions
+from emulator.store.tables import jobs, metadata, services, sessions, vaults
 
 Migration = Callable[[Connection], None]
 
@@ -60,8 +60,8 @@ def _add_sessions(connection: Connection) -> None:
 
 
 def _add_services(connection: Connection) -> None:
-    """Version 3 had none."""
-    metadata.create_all(connection, tables=[services])
+    """Version 3 had none, and no vaults of them."""
+    metadata.create_all(connection, tables=[services, vaults])
 
 
 MIGRATIONS: tuple[Migration, ...] = (_compact_jobs, _add_sessions, _add_services)

@@ -68,3 +68,12 @@ services = Table(
     Column("state", LargeBinary, nullable=False),
 )
 """Those that were not destroyed, as `sessions`."""
+
+vaults = Table(
+    "vaults",
+    metadata,
+    Column("service_id", String, primary_key=True),
+    Column("updated_at", Float, nullable=False),
+    Column("box", LargeBinary, nullable=False),
+)
+"""Secret variables of services, sealed with the service's id for a context."""
