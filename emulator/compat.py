@@ -98,11 +98,17 @@ def canonical_body(operation_id: str, body: object, exchange: Exchange, shells: 
         for item in items if isinstance(items, list) else ():
             if isinstance(item, dict):
                 _rename(aliases, item, exchange)
-    if operation_id in PORTS_OPERATIONS:
-        _read_ports(present, exchange)
-    if operation_id in SHELL_OPERATIONS:
-        _respell("shell", shells, present, exchange)
+    _read_values(operation_id, present, exchange, shells)
     return present
+
+
+def _read_values(
+    operation_id: str, fields: dict[str, Any], exchange: Exchange, shells: Fields
+) -> None:
+    if operation_id in PORTS_OPERATIONS:
+        _read_ports(fields, exchange)
+    if operation_id in SHELL_OPERATIONS:
+        _respell("shell", shells, fields, exchange)
 
 
 def canonical_query(
