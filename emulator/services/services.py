@@ -342,6 +342,19 @@ class Services:
         others = [one for one in self.all() if one is not service]
         service.record.custom_domains = names.domains(wanted, service.record.owner, others)
 
+    def use(self, service: Service) -> None:
+        """Somebody uses it now: it is not idle."""
+        service.active_at = self._clock.monotonic()
+
+    async def freeze_idle(self, seconds: float) -> None:
+        """Freeze those that nobody used for so long, and that a request would wake."""
+        before = self._clock.monotonic() - seconds
+        for service in self.all():
+            used = bool(service.clients) or service.active_at >= before
+            if service.state is State.RUNNING and not service.record.frozen and not used:
+                if service.record.unfreeze_on_demand:
+                    await self.freeze(service)
+
     async def saved(self, service: Service) -> None:
         """Return when what it is now is on disk."""
         if not service.over:
