@@ -192,7 +192,7 @@ def test_slots_are_counted_for_each_key(api: Api) -> None:
         assert member(api.call("execute", json=program), "stdout") == "hi\n"
 
 
-@pytest.mark.operations("createSession", "execute")
+@pytest.mark.operations("createSession", "boostSession", "execute")
 def test_a_session_takes_a_slot_while_it_runs(api: Api) -> None:
     slot = api.as_("slot")
     program = {"language": "bash", "code": "echo hi"}

@@ -19,6 +19,9 @@ pytestmark = pytest.mark.operations("openSessionShell")
 NORMAL_CLOSURE = 1000
 END_OF_FILE, DETACH, INTERRUPT = b"\x04", b"\x02d", b"\x03"
 EIGHT_BIT = bytes(range(0x80, 0x100))
+INTERRUPTED = """sh -c "printf 'no%s\\n' w; sleep 3"; echo sl''ept"""
+"""What says `now` is in the foreground by then, as no command of the shell itself would be."""
+
 LINES = 50_000
 """A large output is the numbers of so many lines, 340 kB."""
 
@@ -26,7 +29,7 @@ TYPED = b"".join(b"%07d of what a client pastes in, piece by piece\n" % it for i
 PIECE = 250
 """A large input is TYPED, so many bytes a message: lines end anywhere."""
 
-SOON_SECONDS = 10
+SOON_SECONDS = 6
 """For what happens at once: less than checks wait for what may take its time."""
 
 TAMPERED = {
@@ -144,9 +147,9 @@ def test_a_large_input_arrives_whole_and_in_order(api: Api) -> None:
         _listening(shell, "stty -echo; cat > typed; stty echo")
         for start in range(0, len(TYPED), PIECE):
             shell.type(TYPED[start : start + PIECE])
-        shell.type(END_OF_FILE)
+        shell.type(b"\n" + END_OF_FILE)
         shell.answer("echo on")
-        assert thing.content("typed") == TYPED
+        assert thing.content("typed") == TYPED + b"\n"
 
 
 def _listening(shell: Shell, command: str) -> None:
@@ -157,7 +160,8 @@ def _listening(shell: Shell, command: str) -> None:
 
 def test_an_interrupt_ends_what_runs(api: Api) -> None:
     with new(api, "session", multiplexer=None) as thing, opened(api, thing.id) as shell:
-        _listening(shell, "sleep 3; echo sl''ept")
+        shell.type(INTERRUPTED.encode() + ENTER)
+        shell.until(b"now")
         shell.type(INTERRUPT)
         assert b"slept" not in shell.answer("echo on")
 

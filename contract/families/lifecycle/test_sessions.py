@@ -29,7 +29,7 @@ ASKED: Mapping[str, Any] = {
 """Nothing of it is what a session has unless it is asked for, but for the network."""
 
 SHOWN = ("shell", "multiplexer", "network_mode", "ttl", "vcpu")
-SHORT_TTL, SOON_SECONDS = 4, 10
+SHORT_TTL, SOON_SECONDS = 3, 6
 FROZEN_SECONDS = 2.5
 BEAT_SECONDS = 2
 """Whole seconds that pass in FROZEN_SECONDS, at least."""
@@ -193,7 +193,7 @@ def _ends(thing: Thing) -> None:
         lambda: _reason(thing),
         lambda reason: reason is not None,
         f"{thing.id} lives on",
-        SHORT_TTL + SOON_SECONDS,
+        SOON_SECONDS,
     )
 
 

@@ -70,8 +70,8 @@ HANDLERS: dict[str, Handler] = {
     "getPaasLogs": logs.read_logs,
     "getJob": partial(lives.read, kind="job"),
 }
-"""What answers an operation, by its id; an operation that is not here answers its example, one of
-sessions 501: of these there are as many as the other kinds need."""
+"""What answers an operation, by its id; an operation that is not here answers its example, on
+sessions that are there: what is done to these is for the emulator to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Application:
             raise Refused(426, "UPGRADE_REQUIRED", "Open a WebSocket on this path")
         handler = HANDLERS.get(canonical.id)
         if handler is None and canonical.tag == "Sessions":
-            raise Refused(501, "NOT_IMPLEMENTED", "The emulator has it")
+            self._world.find("session", call.id, account)
         if handler is None:
             return _example(canonical)
         if operation.traits.sudo and ROLES[account] == "sudo":
