@@ -42,6 +42,7 @@ from emulator.services.doors import ServiceDoors
 from emulator.services.log import ServiceLogs
 from emulator.services.services import Services
 from emulator.services.vault import Vaults
+from emulator.sessions.command import Commands
 from emulator.sessions.disk import DiskWatch
 from emulator.sessions.doors import Doors
 from emulator.sessions.lives import Lives
@@ -150,6 +151,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             vaults,
             slots,
             sessions.promises,
+            sessions.commands,
             clock,
             settings.queue_timeout,
         )
@@ -250,6 +252,7 @@ def _sessions(
         recordings=recordings,
         machines=machines,
         builder=builder,
+        commands=Commands(clock),
         shells=shells,
         store=store,
         slots=slots,

@@ -24,7 +24,7 @@ from emulator.services.log import ServiceLogs
 from emulator.services.running import Running
 from emulator.services.service import Service, State
 from emulator.services.vault import Vaults
-from emulator.sessions import command
+from emulator.sessions.command import Commands
 from emulator.sessions.ending import Ending, forced
 from emulator.sessions.failures import failures
 from emulator.sessions.promises import Promises
@@ -64,9 +64,11 @@ class Services:
         vaults: Vaults,
         slots: Slots,
         promises: Promises,
+        commands: Commands,
         clock: Clock,
         queue_seconds: int,
     ) -> None:
+        self._commands = commands
         self.running = Running(machines, store, logs, vaults, clock)
         self.logs = logs
         self.vaults = vaults
@@ -380,8 +382,13 @@ class Services:
                 await _cleared(service.machine, files)
                 await Inputs(service.machine.agent, files, ROOT_USER).written()
             words = (*self._shells.runs_lines, line)
-            return await command.run(
-                service.machine, words, self._clock, stop, seconds, service.environment
+            return await self._commands.run(
+                service.machine,
+                service.record.owner,
+                words,
+                stop,
+                seconds=seconds,
+                env=service.environment,
             )
 
     def on_disk(self) -> list["OnDisk"]:

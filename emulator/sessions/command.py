@@ -1,11 +1,14 @@
-"""One command in a session's container, beside its shell."""
+"""Commands in the containers of sessions and services, beside what runs there."""
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from emulator.clock import Clock
+from emulator.errors import ConcurrencyLimited
 from emulator.sandbox.agent import AgentLost, Process
 from emulator.sandbox.machine import Machine
 from emulator.sandbox.program import CANCELLED, OUTPUT_LIMIT, TIMED_OUT, Ending, Outcome
@@ -16,29 +19,58 @@ COMMAND_SECONDS = 900
 """How long a command may take, as the longest execution; what it left running goes on."""
 
 
-async def run(
-    machine: Machine,
-    words: tuple[str, ...],
-    clock: Clock,
-    stop: Stop,
-    seconds: float | None = COMMAND_SECONDS,
-    env: Mapping[str, str] | None = None,
-) -> Outcome:
-    """Run a command in the working directory to its end, or until `stop` is requested.
+COMMANDS_MOST = 8
+"""Of an account, at once: what each writes is kept here until its end, up to 32 MiB."""
 
-    It may take `seconds`, or any time; `env` is over its usual environment.
 
-    Raises:
-        AgentError: the container went away, or has no such program.
-    """
-    process = machine.spawn(words, output_limit=OUTPUT_LIMIT, env=env)
-    try:
-        async with stop.heeded(clock, seconds):
-            return outcome_of(await process.collect())
-    except TimeoutError:
-        return await _killed(process, Ending.TIMED_OUT, TIMED_OUT)
-    except Stopped:
-        return await _killed(process, Ending.CANCELLED, CANCELLED)
+class Commands:
+    """Runs commands; an account has a bounded number at once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._running: Counter[str] = Counter()
+
+    async def run(
+        self,
+        machine: Machine,
+        owner: str,
+        words: tuple[str, ...],
+        stop: Stop,
+        *,
+        seconds: float | None = COMMAND_SECONDS,
+        env: Mapping[str, str] | None = None,
+    ) -> Outcome:
+        """Run a command in the working directory to its end, or until `stop` is requested.
+
+        It may take `seconds`, or any time; `env` is over its usual environment.
+
+        Raises:
+            ConcurrencyLimited: the account has as many running as it may.
+            AgentError: the container went away, or has no such program.
+        """
+        with self._place(owner):
+            process = machine.spawn(words, output_limit=OUTPUT_LIMIT, env=env)
+            try:
+                async with stop.heeded(self._clock, seconds):
+                    return outcome_of(await process.collect())
+            except TimeoutError:
+                return await _killed(process, Ending.TIMED_OUT, TIMED_OUT)
+            except Stopped:
+                return await _killed(process, Ending.CANCELLED, CANCELLED)
+
+    @contextmanager
+    def _place(self, owner: str) -> Iterator[None]:
+        if self._running[owner] >= COMMANDS_MOST:
+            raise ConcurrencyLimited(
+                f"{COMMANDS_MOST} commands of this key run in sessions and services; wait for one to end",
+                active_executions=COMMANDS_MOST,
+                concurrency_limit=COMMANDS_MOST,
+            )
+        self._running[owner] += 1
+        try:
+            yield
+        finally:
+            self._running[owner] -= 1
 
 
 async def _killed(process: Process, ending: Ending, exit_code: int) -> Outcome:
