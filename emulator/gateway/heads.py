@@ -8,7 +8,7 @@ import re
 
 import h11
 
-from emulator.errors import ApiError, BadRequest, HeadTooLarge, MethodNotAllowed, NotImplementedYet
+from emulator.errors import ApiError, BadRequest, HeadTooLarge, MethodNotAllowed
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's or an answer's head."""
@@ -38,7 +38,6 @@ _NEVER_OF_ONE_HOP = frozenset({b"host", b"content-length", b"expect"})
 
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _SWITCHING = frozenset({101, 426})
-_BY_STATUS: dict[int, type[ApiError]] = {431: HeadTooLarge, 501: NotImplementedYet}
 
 
 def value(message: Message, name: bytes) -> bytes:
@@ -48,7 +47,9 @@ def value(message: Message, name: bytes) -> bytes:
 
 def malformed(error: h11.RemoteProtocolError) -> ApiError:
     """What is answered to a request that cannot be read."""
-    return _BY_STATUS.get(error.error_status_hint, BadRequest)("The request is not valid HTTP/1.1")
+    if error.error_status_hint == HeadTooLarge.status:
+        return HeadTooLarge("A head, or the size of a chunk, may have 64 KiB")
+    return BadRequest("The request is not valid HTTP/1.1")
 
 
 def check(request: h11.Request, head: bytes) -> None:
@@ -107,8 +108,7 @@ def onward(request: h11.Request, address: str, scheme: str) -> h11.Request:
     ]
     if value(request, b"transfer-encoding"):
         fields.append((b"Transfer-Encoding", b"chunked"))
-    if wants_upgrade(request):
-        fields += _upgrade(request)
+    fields += _upgrade(request) if wants_upgrade(request) else [(b"Connection", b"close")]
     return h11.Request(method=request.method, target=target_of(request), headers=fields)
 
 

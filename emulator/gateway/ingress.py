@@ -17,7 +17,7 @@ import h11
 
 from emulator import ids
 from emulator.clock import Clock
-from emulator.errors import ApiError, GatewayTimeout, ServiceFrozen
+from emulator.errors import ApiError, BadRequest, GatewayTimeout, ServiceFrozen
 from emulator.gateway import heads, pages
 from emulator.gateway.carry import IDLE_SECONDS
 from emulator.gateway.client import Client
@@ -90,7 +90,7 @@ class _Visit:
 
     async def _serve_one(self) -> bool:
         """Whether another request may follow."""
-        passage = Passage(ids.request_id(), "http")
+        passage = Passage(request_id=ids.request_id(), protocol="http")
         try:
             async with self._clock.timeout(HEAD_SECONDS):
                 request = await self._next_request()
@@ -140,6 +140,7 @@ class _Visit:
             passage.account, passage.port = served.account, place.port
             await self._relay(place, request, passage)
         except ApiError as error:
+            self._last = self._last or isinstance(error, BadRequest)  # what follows may be as bad
             await self._refuse(passage, error, as_html=_as_html(request, served, error))
 
     async def _relay(self, place: Place, request: h11.Request, passage: Passage) -> None:

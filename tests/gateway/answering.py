@@ -135,7 +135,9 @@ async def double(exchange: Exchange) -> None:
 
 
 async def until_gone(exchange: Exchange) -> None:
-    """Waits for the client's end, and remembers that it came."""
+    """Says that it waits for the client's end, and remembers that it came."""
+    exchange.say("HTTP/1.1 103 Early Hints")
+    await exchange.writer.drain()
     await exchange.reader.read()
     seen.append(exchange.target)
     exchange.answer(b"you are gone")

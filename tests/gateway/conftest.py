@@ -25,5 +25,6 @@ def gate(running: Gate) -> Gate:
     running.services.by_name.clear()
     running.services.by_domain.clear()
     running.passages.clear()
+    running.journal.clear()
     running.add("shop")
     return running

@@ -25,6 +25,7 @@ from emulator.gateway.hosts import Hosts
 from emulator.gateway.ingress import Ingress
 from emulator.gateway.passage import Passage
 from emulator.gateway.reach import Reach
+from emulator.journal import Journal
 from emulator.listeners import address, bind, serving
 from emulator.middleware import LOOPBACK_HOSTS, HostGuard, RequestRecord
 from emulator.paths import RUNTIMES
@@ -54,6 +55,8 @@ class Service:
     shows_freeze_page: bool = True
     account: str = "unsb-pk-test"
     wakes: int = 0
+    connects: int = 0
+    moved: dict[int, int] = field(default_factory=dict)
     wake_fails: ApiError | None = None
     waking: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -69,7 +72,8 @@ class Service:
         self.state = "running"
 
     async def connect(self, port: int) -> Stream:
-        return await self.agent.connect(port)
+        self.connects += 1
+        return await self.agent.connect(self.moved.get(port, port))
 
 
 @dataclass
@@ -97,12 +101,21 @@ class Gate:
     clock: Clock
     agent: Agent
     passages: list[Passage]
+    journal: Journal
     loop: asyncio.AbstractEventLoop
     stop: asyncio.Event
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` on the gateway's own loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+
+    def advance(self, seconds: float) -> None:
+        """Let the gateway's clock go forward, on its own loop as the emulator does."""
+
+        async def advanced() -> None:
+            self.clock.advance(seconds)
+
+        self.call(advanced())
 
     def add(self, name: str, **more: Any) -> Service:  # noqa: ANN401 - whatever Service takes
         async def made() -> Service:
@@ -155,9 +168,15 @@ def _run(tls: ssl.SSLContext, started: "Future[Gate]") -> None:
 async def _serve(tls: ssl.SSLContext, started: "Future[Gate]") -> None:
     stop, services, clock = asyncio.Event(), Services(), Clock()
     passages: list[Passage] = []
+    journal = Journal(100, clock)
+
+    def record(passage: Passage) -> None:
+        passages.append(passage)
+        journal.record_passage(passage)
+
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(serving_container())
-        ingress = Ingress(Hosts(services, API_HOSTS), Reach(clock), clock, passages.append)
+        ingress = Ingress(Hosts(services, API_HOSTS), Reach(clock), clock, record)
         plain, secure = (stack.enter_context(bind("127.0.0.1", 0)) for _ in range(2))
         await stack.enter_async_context(serving(guarded(), plain, None, ingress))
         await stack.enter_async_context(serving(guarded(), secure, tls, ingress))
@@ -170,6 +189,7 @@ async def _serve(tls: ssl.SSLContext, started: "Future[Gate]") -> None:
                 clock=clock,
                 agent=agent,
                 passages=passages,
+                journal=journal,
                 loop=asyncio.get_running_loop(),
                 stop=stop,
             )
