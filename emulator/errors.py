@@ -26,15 +26,20 @@ ApiError
 ├── MisdirectedRequest        421 MISDIRECTED_REQUEST
 ├── UpgradeRequired           426 UPGRADE_REQUIRED
 ├── SudoRequired              428 SUDO_REQUIRED
+├── HeadTooLarge              431 HEAD_TOO_LARGE
 ├── RateLimited               429 RATE_LIMITED
 ├── ConcurrencyLimited        429 CONCURRENCY_LIMIT
 │   └── PendingLimited        429 PENDING_LIMIT
 ├── InternalError             500 INTERNAL_ERROR
 │   └── SandboxFailed         500 SANDBOX_FAILED
 ├── NotImplementedYet         501 NOT_IMPLEMENTED
-└── Unavailable               503 UNAVAILABLE
-    ├── RuntimeUnavailable    503 RUNTIME_UNAVAILABLE
-    └── NoCapacity            503 NO_CAPACITY
+├── BadGateway                502 BAD_GATEWAY
+├── Unavailable               503 UNAVAILABLE
+│   ├── RuntimeUnavailable    503 RUNTIME_UNAVAILABLE
+│   ├── NoCapacity            503 NO_CAPACITY
+│   ├── ServiceStarting       503 SERVICE_STARTING
+│   └── ServiceFrozen         503 SERVICE_FROZEN
+└── GatewayTimeout            504 GATEWAY_TIMEOUT
 
 `error` is a short string that clients match, `code` a constant, `details` a sentence that says what
 to do. Vendor's clients scan whole bodies for one word that only the clock-drift answer may hold
@@ -224,6 +229,12 @@ class SudoRequired(ApiError):
     error = "Confirmation required"
 
 
+class HeadTooLarge(ApiError):
+    status = 431
+    code = "HEAD_TOO_LARGE"
+    error = "Request header fields too large"
+
+
 class RateLimited(ApiError):
     status = 429
     code = "RATE_LIMITED"
@@ -259,6 +270,12 @@ class NotImplementedYet(ApiError):
     error = "Not implemented"
 
 
+class BadGateway(ApiError):
+    status = 502
+    code = "BAD_GATEWAY"
+    error = "Bad gateway"
+
+
 class Unavailable(ApiError):
     status = 503
     code = "UNAVAILABLE"
@@ -273,6 +290,26 @@ class RuntimeUnavailable(Unavailable):
 class NoCapacity(Unavailable):
     code = "NO_CAPACITY"
     error = "No capacity"
+
+
+class ServiceStarting(Unavailable):
+    code = "SERVICE_STARTING"
+    error = "Service is starting"
+
+    def __init__(self, details: str) -> None:
+        super().__init__(details)
+        self.headers["Retry-After"] = "2"
+
+
+class ServiceFrozen(Unavailable):
+    code = "SERVICE_FROZEN"
+    error = "Service is frozen"
+
+
+class GatewayTimeout(ApiError):
+    status = 504
+    code = "GATEWAY_TIMEOUT"
+    error = "Gateway timeout"
 
 
 def error_kind(status: int, code: str | None = None) -> type[ApiError] | None:

@@ -6,6 +6,7 @@ from itertools import islice
 
 from emulator.clock import Clock
 from emulator.exchange import Exchange
+from emulator.gateway.passage import Passage
 from emulator.sandbox.origin import Connection
 
 _REDACTED = "[redacted]"
@@ -70,6 +71,30 @@ class Journal:
         optional = {"address": connection.address, "status": connection.status}
         entry.update({name: value for name, value in optional.items() if value is not None})
         self._connections.append(entry)
+
+    def record_passage(self, passage: Passage) -> None:
+        """A request to a service, or a connection to one of its host ports."""
+        entry: Entry = {
+            "request_id": passage.request_id,
+            "at": self._clock.isoformat(),
+            "protocol": passage.protocol,
+            "status": passage.status,
+            "duration_ms": round(passage.milliseconds, 3),
+            "sent_bytes": passage.sent,
+            "received_bytes": passage.received,
+        }
+        optional = {
+            "method": passage.method,
+            "path": passage.path[:_TEXT_LIMIT],
+            "query_parameters": _names(passage.query),
+            "service": passage.service,
+            "service_id": passage.service_id,
+            "account": passage.account,
+            "port": passage.port,
+            "code": passage.code,
+        }
+        entry.update({name: value for name, value in optional.items() if value})
+        self._entries.append(entry)
 
     def entries(self, limit: int, **match: str | int | None) -> list[Entry]:
         """The newest requests first, at most `limit`, of those whose fields equal `match`."""

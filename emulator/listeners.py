@@ -4,18 +4,23 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame
 
 from emulator.exchange import GONE
+from emulator.gateway.entrance import Entrance
+from emulator.gateway.ingress import Ingress
 from emulator.injection import CUT
 from emulator.settings import SettingError, Settings
 
@@ -177,11 +182,30 @@ def bound(settings: Settings) -> Iterator[Listeners]:
         )
 
 
+def _entrance(ingress: Ingress) -> Callable[..., asyncio.Protocol]:
+    """What makes the protocols of a listener that services share with the API."""
+
+    def made(server_state: ServerState, **more: Any) -> asyncio.Protocol:  # noqa: ANN401 - uvicorn's
+        return Entrance(
+            partial(_Http, server_state=server_state, **more),
+            ingress,
+            server_state.connections,
+            server_state.tasks,
+        )
+
+    return made
+
+
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None = None
+    app: ASGIApp,
+    listener: socket.socket,
+    tls: ssl.SSLContext | None = None,
+    ingress: Ingress | None = None,
 ) -> AsyncIterator[None]:
     """Serve `app` on `listener` for the block; ends when running requests have, or their grace.
+
+    With `ingress`, hosts of services lead to them.
 
     Raises:
         SettingError: another socket came to listen there since `listener` was bound.
@@ -192,7 +216,7 @@ async def serving(
         raise SettingError(f"cannot listen on {_place(listener)}: {error.strerror}") from None
     config = uvicorn.Config(
         app,
-        http=_Http,
+        http=_Http if ingress is None else cast("type[asyncio.Protocol]", _entrance(ingress)),
         ws=_WebSocket,
         ws_max_size=MAX_MESSAGE,
         ws_ping_interval=PING_SECONDS,
