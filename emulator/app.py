@@ -12,15 +12,27 @@ from emulator.api.table import check_table
 from emulator.control.routes import control_routes
 from emulator.emulator import Emulator
 from emulator.gateway.authority import API_NAMES, served_names
+from emulator.gateway.hosts import Hosts
+from emulator.gateway.ingress import Ingress
+from emulator.gateway.reach import Reach
 from emulator.injection import FaultInjection
 from emulator.listeners import Listeners, serving
 from emulator.middleware import LOOPBACK_HOSTS, HostGuard, RequestRecord
+from emulator.services.directory import ServiceDirectory
 
 
 def api_app(emulator: Emulator) -> ASGIApp:
     """The API listener; raises SpecError when contract and handlers do not fit."""
     check_table(emulator.spec)
     return _api(emulator, (*LOOPBACK_HOSTS, *API_NAMES, *emulator.settings.allowed_hosts))
+
+
+def ingress_of(emulator: Emulator) -> Ingress:
+    """The gateway of services, which share the listeners of the API."""
+    directory = ServiceDirectory(emulator.services, emulator.accounts.get)
+    hosts = Hosts(directory, (*LOOPBACK_HOSTS, *API_NAMES, *emulator.settings.allowed_hosts))
+    reach = Reach(emulator.clock)
+    return Ingress(hosts, reach, emulator.clock, emulator.journal.record_passage)
 
 
 def inner_app(emulator: Emulator) -> ASGIApp:
@@ -73,8 +85,9 @@ async def serving_all(emulator: Emulator, listeners: Listeners) -> AsyncIterator
     context = emulator.authority.server_context(served_names(emulator.settings))
     admin = admin_app(emulator, listeners.addresses.tls)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(serving(api, listeners.api))
-        await stack.enter_async_context(serving(api, listeners.tls, context))
+        ingress = ingress_of(emulator)
+        await stack.enter_async_context(serving(api, listeners.api, ingress=ingress))
+        await stack.enter_async_context(serving(api, listeners.tls, context, ingress))
         await stack.enter_async_context(serving(admin, listeners.admin))
         inside = emulator.authority.server_context(API_NAMES)
         await stack.enter_async_context(serving(inner_app(emulator), emulator.inner, inside))

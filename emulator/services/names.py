@@ -1,6 +1,7 @@
 """What services are called: names, host labels, custom domains, and who may have them."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 
 from emulator.errors import BadRequest, Conflict, DomainTaken
@@ -8,6 +9,9 @@ from emulator.services.service import Service
 
 RESERVED = ("unsandbox.com", "localhost", "local")
 """No custom domain ends in one of these: they are the API's, the services' own or the machine's."""
+
+_NAMES_A_PORT = re.compile(r"--[0-9]+$")
+"""How a label ends that leads to another port of the service before it."""
 
 
 def require_free_name(name: str, owner: str, services: Iterable[Service]) -> None:
@@ -21,7 +25,9 @@ def label(name: str, service_id: str, services: Iterable[Service]) -> str:
     """The first label of its host name: its name, unless another account's service has that."""
     taken = {service.record.label for service in services}
     lower = name.lower()
-    return lower if lower not in taken else f"{lower[:56]}-{service_id[-6:]}"
+    if lower not in taken and not _NAMES_A_PORT.search(lower):
+        return lower
+    return f"{lower[:56]}-{service_id[-6:]}"
 
 
 def domains(wanted: Iterable[str], owner: str, services: Iterable[Service]) -> list[str]:

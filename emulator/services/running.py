@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 PORT_SECONDS = 0.2
 """How often a service that starts is asked whether its first port answers."""
 
+WORKER_SECONDS = 1.0
+"""How long a script without ports is taken to prepare something, before it is taken to work."""
+
 REVIVALS = (0.5, 1, 2, 5, 10, 30, 60)
 """Seconds between attempts to start a container again that has ended: the engine may be away."""
 
@@ -146,10 +149,12 @@ class Running:
         service.message = f"The bootstrap script ended with exit code {code}" if code else None
 
     async def _until_reached(self, service: Service) -> None:
-        """It runs once its first port answers; without ports it does at once."""
+        """It runs once its first port answers; without ports, when its script goes on for long."""
         for port in service.record.ports[:1]:
             while not await self._answers(service, port):
                 await self._clock.sleep(PORT_SECONDS)
+        if not service.record.ports:
+            await self._clock.sleep(WORKER_SECONDS)
         if service.state in (State.STARTING, State.REDEPLOYING):
             service.state = State.RUNNING
 

@@ -353,9 +353,9 @@ class Services:
         before = self._clock.monotonic() - seconds
         for service in self.all():
             used = bool(service.clients) or service.active_at >= before
-            if service.state is State.RUNNING and not service.record.frozen and not used:
-                if service.record.unfreeze_on_demand:
-                    await self.freeze(service)
+            runs = service.state is State.RUNNING and not service.record.frozen
+            if runs and not used and service.record.unfreeze_on_demand:
+                await self.freeze(service)
 
     async def saved(self, service: Service) -> None:
         """Return when what it is now is on disk."""

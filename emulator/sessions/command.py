@@ -62,7 +62,8 @@ class Commands:
     def _place(self, owner: str) -> Iterator[None]:
         if self._running[owner] >= COMMANDS_MOST:
             raise ConcurrencyLimited(
-                f"{COMMANDS_MOST} commands of this key run in sessions and services; wait for one to end",
+                f"{COMMANDS_MOST} commands of this key run in sessions and services; "
+                "wait for one to end",
                 active_executions=COMMANDS_MOST,
                 concurrency_limit=COMMANDS_MOST,
             )
