@@ -1,4 +1,4 @@
-"""What the suite makes up costs a server little: nothing has to be built for it, none comes twice."""
+"""What the suite makes up costs a server little: nothing has to be built, nothing comes twice."""
 
 import json
 from collections.abc import Callable, Iterator
