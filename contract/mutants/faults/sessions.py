@@ -310,6 +310,13 @@ SESSIONS = (
         Kind.SCHEMA,
     ),
     fault(
+        "sessions-miscounted",
+        "count is not the number of sessions.",
+        ("listSessions",),
+        document(lambda body: "count" in body and body.update(count=body["count"] + 1)),
+        Kind.SCHEMA,
+    ),
+    fault(
         "session-boost-without-memory",
         "A boosted session is shown larger, and is not.",
         ("boostSession", "unboostSession", "getSession"),
