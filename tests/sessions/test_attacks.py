@@ -16,6 +16,7 @@ from websockets.frames import Frame, Opcode
 
 from emulator.sandbox.engine import EngineError
 from emulator.sessions import command, doors, lives
+from emulator.sessions.disk import MEASURE_SECONDS
 from tests.client import test_account
 from tests.containers import eventually
 from tests.hostile import AS_ROOT, ON_THE_AGENT, PRIVILEGES, ROOT_S_OWN, attempts
@@ -147,6 +148,19 @@ def test_a_session_that_destroyed_its_programs_is_ended_like_any_other(sessions:
     assert sessions.change(session, "freeze")["status"] == "frozen"
     assert sessions.change(session, "unfreeze")["status"] == "running"
     assert sessions.delete(session)["status"] == "terminated"
+
+
+def test_files_that_the_host_keeps_for_a_container_are_no_place_to_write_much(
+    sessions: Maker,
+) -> None:
+    """The engine mounts them, and does not count them."""
+    modest, greedy = sessions(multiplexer="tmux"), sessions(multiplexer="tmux")
+    sessions.run(modest, "echo 127.0.0.1 mine >> /etc/hosts")
+    sessions.run(greedy, "head -c 100000 /dev/zero >> /etc/hosts")
+    sessions.advance(MEASURE_SECONDS)
+    eventually(lambda: sessions.read(greedy)["status"] == "frozen")
+    assert "/etc" in sessions.read(greedy)["message"]
+    assert sessions.read(modest)["status"] == "running"
 
 
 # --- containers and an engine that do not do their part ------------------------------------------
