@@ -1,5 +1,6 @@
 """Programs that are after what they must not have, by what they are after."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
@@ -108,6 +109,31 @@ ON_THE_AGENT = {
     "choose its processor": "sched_setaffinity(1, sizeof(cpu_set_t), (cpu_set_t *)room)",
     "enter its network": 'open("/proc/1/ns/net", O_RDONLY)',
 }
+
+
+# What root could do to the agent, which is root too.
+AS_ROOT = {
+    "run when nobody else does": "sched_setscheduler(1, SCHED_IDLE, &(struct sched_param){0})",
+    "slow it down with all of root's": "setpriority(PRIO_USER, 0, 19)",
+    "slow it down with its group": "setpriority(PRIO_PGRP, 1, 19)",
+}
+
+ROOT_S_OWN = (
+    *("become root", "become another user", "become root's group", "join a group"),
+    *("have more processor time", "kill it", "stop it", "signal it by its descriptor"),
+)
+"""What root may do; signals do not reach the agent."""
+
+
+def attempts(table: Mapping[str, str]) -> str:
+    """A C program that makes all attempts of a table; a line tells each one's name and result."""
+    told = "\n".join(
+        f"    result = {attempt};\n"
+        f'    printf("%s: %s\\n", "{name}", result < 0 ? strerrorname_np(errno) : "DONE");'
+        for name, attempt in table.items()
+    )
+    declarations = ATTEMPT.partition("int main")[0]
+    return f"{declarations}int main(void)\n{{\n    long result;\n{told}\n    return 0;\n}}\n"
 
 
 @dataclass(frozen=True)

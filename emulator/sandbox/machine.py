@@ -6,6 +6,7 @@ agent until it goes on.
 """
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -14,7 +15,15 @@ from dataclasses import dataclass, field, replace
 
 from emulator.clock import Clock
 from emulator.sandbox import shells
-from emulator.sandbox.agent import Agent, AgentError, AgentLost, Hello, Process, Spawn
+from emulator.sandbox.agent import (
+    Agent,
+    AgentError,
+    AgentLost,
+    FileRefused,
+    Hello,
+    Process,
+    Spawn,
+)
 from emulator.sandbox.attach import attach
 from emulator.sandbox.engine import ContainerSpec, Engine, EngineError
 from emulator.sandbox.images import Images
@@ -49,6 +58,11 @@ than root may elsewhere."""
 
 _NOBODY = ""
 """The owner of what waits for who comes next, in the line of those who wait."""
+
+_MOUNTED = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+_HIDDEN = 64 * 1024
+HIDES_SECONDS = 2.0
+"""How long the agent may take to look at them."""
 
 _MOUNT = f"rw,nosuid,nodev,noexec,size={64 * MIB}"
 _OPTIONS: Mapping[str, object] = {
@@ -128,6 +142,22 @@ class Machine:
                 umask=0o022,
             )
         )
+
+    async def hides(self) -> bool:
+        """Whether much was written to files that the engine mounts from the host and never counts.
+
+        They cannot be removed or replaced, so there are no others. False where nobody answers.
+        """
+        reads = (
+            self.agent.read_tree(path, uid=ROOT_USER, gid=ROOT_USER, max_files=1, max_bytes=_HIDDEN)
+            for path in _MOUNTED
+        )
+        with suppress(AgentError, TimeoutError):
+            async with asyncio.timeout(HIDES_SECONDS):
+                found = await asyncio.gather(*reads, return_exceptions=True)
+            refusals = (one for one in found if isinstance(one, FileRefused))
+            return any(refusal.errno == errno.EFBIG for refusal in refusals)
+        return False
 
     async def lost(self) -> None:
         """Return when its agent has gone; never while it has none."""

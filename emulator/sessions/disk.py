@@ -7,6 +7,7 @@ the inodes that are left on the engine's disk, which nothing can hide from.
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -28,6 +29,8 @@ MEASURE_SECONDS = 30.0
 
 UNMEASURED = "What it wrote to its disk cannot be measured: directories lie too deep in each other"
 
+HIDDEN = "It wrote much to files of /etc that the host keeps for it: hosts, hostname, resolv.conf"
+
 _NOTICEABLE = 64 * MIB
 """So much less space than before makes sizes worth measuring."""
 _RANKING_SECONDS = 0.5
@@ -36,10 +39,15 @@ _REST = 9
 
 
 class Watched(Protocol):
-    """What runs in a container of its own. `stop_for_disk` pauses it and tells its owner."""
+    """What runs in a container of its own. `stop_for_disk` pauses it and tells its owner.
+
+    `hides` is whether it wrote much where the engine does not look.
+    """
 
     @property
     def container_id(self) -> str: ...
+
+    async def hides(self) -> bool: ...
 
     async def stop_for_disk(self, reason: str) -> None: ...
 
@@ -148,7 +156,9 @@ class DiskWatch:
     async def _keep_to_budget(self, one: Watched) -> None:
         await self._sizes.measure([one.container_id])
         written = self._sizes.written(one.container_id)
-        if written == UNKNOWN:
+        if await one.hides():
+            self._stop(one, HIDDEN)
+        elif written == UNKNOWN:
             self._stop(one, UNMEASURED)
         elif written <= self._budget:
             self._allowed.pop(one.container_id, None)
@@ -172,6 +182,9 @@ class DiskWatch:
             return []
         if verdict is Verdict.EVERYBODY:
             return watched
+        hide = await asyncio.gather(*(one.hides() for one in watched))
+        if any(hide):
+            return list(itertools.compress(watched, hide))
         await self._sizes.measure([one.container_id for one in watched], _RANKING_SECONDS)
         return [max(watched, key=lambda one: self._sizes.rank(one.container_id))]
 

@@ -229,6 +229,9 @@ class OnDisk:
     def container_id(self) -> str:
         return self.session.record.container_id
 
+    async def hides(self) -> bool:
+        return await self.session.machine.hides()
+
     async def stop_for_disk(self, reason: str) -> None:
         """Freeze it, or end it."""
         await self.states.stop_for_disk(self.session, reason)

@@ -654,6 +654,55 @@ def test_connections_end_with_their_run(client: Client, world: Outside) -> None:
     assert world.poured() == first
 
 
+HEAD = "CONNECT {}:443 HTTP/1.1\r\nHost: x\r\n"
+
+
+@contextmanager
+def session(client: Client) -> Iterator[tuple[str, Callable[[str], str]]]:
+    """A session's id, and what runs command lines in it."""
+    fields = {"network_mode": "semitrusted", "multiplexer": "tmux"}
+    path = f"/sessions/{client.post('/sessions', fields).json()['id']}"
+
+    def run(line: str) -> str:
+        answer = client.post(f"{path}/execute", {"command": line}).json()
+        assert answer["stderr"] == "", answer
+        return str(answer["stdout"])
+
+    try:
+        yield path, run
+    finally:
+        client.send("DELETE", path)
+
+
+@pytest.mark.usefixtures("proxy")
+def test_root_in_a_session_reaches_no_more_than_a_run(client: Client, world: Outside) -> None:
+    with session(client) as (_, run):
+        assert run("grep -c : /proc/net/dev") == "1\n"
+        assert run("curl -s http://outside.test/") == f"hello from {world.address}"
+        code = f"{dedent(ASK)}\nprint(ask({HEAD!r}, {PRIVATE!r}))"
+        assert run(f"python3 - <<'END'\n{code}\nEND") == "HTTP/1.1 403 Forbidden\n"
+    assert set(FORBIDDEN).isdisjoint(world.hits())
+
+
+@pytest.mark.usefixtures("proxy")
+@pytest.mark.parametrize(("method", "change"), [("POST", "/freeze"), ("DELETE", "")])
+def test_connections_of_a_session_end_when_it_is_frozen_or_deleted(
+    client: Client, admin: httpx.Client, world: Outside, method: str, change: str
+) -> None:
+    with session(client) as (path, run):
+
+        def ended() -> int:
+            found = admin.get("/_emulator/connections").json()["connections"]
+            return sum(it.get("session_id") == path.rpartition("/")[2] for it in found)
+
+        poured = world.poured()
+        run("curl -s http://outside.test/big?100000000000 > /dev/null 2>&1 &")
+        until(lambda: world.poured() > poured + MIB)
+        assert ended() == 0
+        assert client.send(method, path + change).status_code == 200
+        until(lambda: ended() == 1)
+
+
 def test_a_proxy_that_is_killed_fails_its_connections_and_is_replaced(
     client: Client, admin: httpx.Client, server: Server, world: Outside, proxy: Container
 ) -> None:

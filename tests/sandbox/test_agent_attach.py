@@ -11,6 +11,7 @@ from typing import Any
 import docker
 import pytest
 
+from emulator.sandbox import attach as attach_module
 from emulator.sandbox import frames
 from emulator.sandbox.agent import AgentLost
 from emulator.sandbox.attach import attach, take_over
@@ -90,3 +91,17 @@ async def test_an_agent_that_does_not_start_says_why(tmp_path: Path) -> None:
         connection.close()
         with pytest.raises(AgentLost, match="ended: exec format error"):
             await agent.hello()
+
+
+@scenario
+async def test_an_agent_that_takes_nothing_in_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attach_module, "UNTAKEN_MAX", 1 << 20)
+    near, far = socket.socketpair()
+    with far:
+        agent = await attach(near)
+        sent = 0
+        while not agent.closed.done():
+            agent.send(Type.PING, 0, bytes(65_536))
+            sent += 65_536
+    assert "untaken" in str(agent.closed.result())
+    assert sent < 3 << 20

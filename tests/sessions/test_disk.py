@@ -57,6 +57,9 @@ class Writer:
     def _container(self) -> Any:  # noqa: ANN401 - docker's own
         return self._engine.client.containers.get(self.container_id)
 
+    async def hides(self) -> bool:
+        return False
+
     async def stop_for_disk(self, reason: str) -> None:
         self.reasons.append(reason)
         if self.fails:

@@ -83,6 +83,8 @@ class After:
     unseen: Json
     exited: Json
     removed: Json
+    thawed: Json
+    paused: Json
 
 
 @pytest.fixture(scope="module")
@@ -96,16 +98,21 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Iterator[After]:
             remember(client, session)
         assert client.post(f"/sessions/{many[0]['id']}/freeze", {}).status_code == 200
         seen, unseen = made(client), made(client)
-        exited, removed = (made(client, multiplexer="tmux") for _ in range(2))
+        exited, removed, thawed, paused = (made(client, multiplexer="tmux") for _ in range(4))
+        assert client.post(f"/sessions/{thawed['id']}/freeze", {}).status_code == 200
         with shell.signed(client, seen["id"]) as opened:
             opened.answer("echo on")
             process.end(signal.SIGKILL)
     with container_of(directory, exited) as container:
         container.exec_run(["tmux", "kill-server"], environment={"TMUX_TMPDIR": "/run"})
     with container_of(directory, removed) as container:
-        container.remove(force=True)
+        container.remove(force=True, v=True)
+    with container_of(directory, thawed) as container:
+        container.unpause()
+    with container_of(directory, paused) as container:
+        container.pause()
     with restarted(directory) as (_, client):
-        yield After(client, many, seen, unseen, exited, removed)
+        yield After(client, many, seen, unseen, exited, removed, thawed, paused)
         end_all(client)
 
 
@@ -132,6 +139,13 @@ def test_a_plain_session_that_nobody_opened_goes_on(after: After) -> None:
 def test_a_shell_that_exited_meanwhile_has_ended(after: After) -> None:
     eventually(lambda: read(after.client, after.exited)["status"] == "terminated")
     assert "shell has exited" in read(after.client, after.exited)["message"]
+
+
+def test_a_change_that_was_not_written_down_any_more_counts(after: After) -> None:
+    """The kill may come between what is done to a container and the record of it."""
+    statuses = [read(after.client, session)["status"] for session in (after.thawed, after.paused)]
+    assert statuses == ["running", "frozen"]
+    assert after.client.post(f"/sessions/{after.paused['id']}/unfreeze", {}).status_code == 200
 
 
 def test_a_container_that_was_removed_meanwhile_is_told(after: After) -> None:

@@ -157,8 +157,13 @@ def _resized(vcpu: int) -> Document:
     return {"vcpu": vcpu, "memory_mb": vcpu * 2048, "boosted": vcpu > 1}
 
 
-def _of_ttl(name: str, sentence: str, operations: tuple[str, ...], build: Build) -> Mutant:
-    """Seen by the check that waits for the end of a ttl."""
+_TTL_OVER, _FREEZER = "ttl_that_is_over", "stands_still"
+
+
+def _waited_for(
+    check: str, name: str, sentence: str, operations: tuple[str, ...], build: Build
+) -> Mutant:
+    """Seen by a check that waits for the end of a ttl, or while a session is frozen."""
     return Mutant(
         name,
         sentence,
@@ -166,22 +171,7 @@ def _of_ttl(name: str, sentence: str, operations: tuple[str, ...], build: Build)
         "lifecycle",
         operations,
         build,
-        check="ttl_that_is_over",
-        thorough=True,
-        seen_at=("getSession",),
-    )
-
-
-def _of_freezer(name: str, sentence: str, operations: tuple[str, ...], build: Build) -> Mutant:
-    """Seen by the check that waits while a session is frozen."""
-    return Mutant(
-        name,
-        sentence,
-        Kind.TIME,
-        "lifecycle",
-        operations,
-        build,
-        check="stands_still",
+        check=check,
         thorough=True,
         seen_at=("getSession",),
     )
@@ -320,6 +310,13 @@ SESSIONS = (
         Kind.SCHEMA,
     ),
     fault(
+        "sessions-miscounted",
+        "count is not the number of sessions.",
+        ("listSessions",),
+        document(lambda body: "count" in body and body.update(count=body["count"] + 1)),
+        Kind.SCHEMA,
+    ),
+    fault(
         "session-boost-without-memory",
         "A boosted session is shown larger, and is not.",
         ("boostSession", "unboostSession", "getSession"),
@@ -348,13 +345,15 @@ SESSIONS = (
         ("sleepSession",),
         pretending(_FROZEN),
     ),
-    _of_freezer(
+    _waited_for(
+        _FREEZER,
         "session-frozen-runs-on",
         "A frozen session is shown so, and runs on.",
         ("freezeSession", "unfreezeSession", "getSession"),
         _lying({"freezeSession": lambda _call: _FROZEN, "unfreezeSession": lambda _call: _THAWED}),
     ),
-    _of_freezer(
+    _waited_for(
+        _FREEZER,
         "session-ttl-frozen",
         "What is left of a ttl stands still while the session is frozen.",
         ("getSession",),
@@ -362,13 +361,15 @@ SESSIONS = (
             lambda body: body.get("status") == "frozen" and body.update(remaining_ttl=body["ttl"])
         ),
     ),
-    _of_ttl(
+    _waited_for(
+        _TTL_OVER,
         "session-outlives-its-ttl",
         "A session goes on when its ttl is over.",
         ("createSession", "getSession"),
         claimed("ttl"),
     ),
-    _of_ttl(
+    _waited_for(
+        _TTL_OVER,
         "session-outlives-when-locked",
         "A locked session is there when its ttl is over.",
         ("lockSession", "getSession"),
