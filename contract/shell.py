@@ -23,7 +23,7 @@ from contract.redirects import ConnectOnce
 from contract.spec import Spec
 from contract.wire import NoAnswer, Wire
 
-__all__ = ["PROTOCOL", "Shell", "handshake", "opened", "refused"]
+__all__ = ["PROTOCOL", "Shell", "handshake", "opened", "plain", "refused", "unsigned"]
 
 PROTOCOL = "unsandbox-shell"
 ENTER = b"\r"
@@ -68,13 +68,13 @@ class Shell:
         """Send bytes as a keyboard would."""
         self._send(typed)
 
-    def until(self, wanted: bytes) -> bytes:
-        """Output up to and with `wanted`.
+    def until(self, wanted: bytes, seconds: float | None = None) -> bytes:
+        """Output up to and with `wanted`, which may take PATIENCE_SECONDS unless told otherwise.
 
         Raises:
             ContractBroken: it does not come in time, or the shell ends before.
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + (seconds or PATIENCE_SECONDS)
         while wanted not in self.output:
             try:
                 self._receive(deadline)
@@ -90,15 +90,15 @@ class Shell:
         """What the terminal shows from the typing of a command line to its end, as plain text."""
         token = secrets.token_hex(6)
         self.type(f"{line}; printf '<%s>\\n' {token}".encode() + ENTER)
-        return _CONTROL_SEQUENCE.sub(b"", self.until(f"<{token}>".encode()))
+        return plain(self.until(f"<{token}>".encode()))
 
-    def ended(self) -> tuple[list[str], int | None]:
+    def ended(self, seconds: float | None = None) -> tuple[list[str], int | None]:
         """Read on until the connection ends: the types of all events, and the close code.
 
         Raises:
-            ContractBroken: it does not end in time.
+            ContractBroken: it does not end in time; see `until`.
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + (seconds or PATIENCE_SECONDS)
         try:
             while True:
                 self._receive(deadline)
@@ -131,6 +131,11 @@ class Shell:
         return f"{len(self.output)} bytes, at their end {bytes(self.output[-SHOWN:])!r}"
 
 
+def plain(shown: bytes) -> bytes:
+    """What a terminal shows, without what moves the cursor and sets modes."""
+    return _CONTROL_SEQUENCE.sub(b"", shown)
+
+
 @contextmanager
 def opened(
     api: Api, session_id: str, *, signed: bool = True, protocols: Sequence[str] = (PROTOCOL,)
@@ -141,8 +146,7 @@ def opened(
         ContractBroken: it does not open, or the handshake's answer breaks the contract.
     """
     request = handshake(api, session_id)
-    if not signed:
-        request = replace(request, headers=(), account=None)
+    request = request if signed else unsigned(request)
     with (
         start_blocking_portal() as portal,
         _dialled(portal, api.wire, request, protocols) as answer,
@@ -170,6 +174,11 @@ def handshake(api: Api, session_id: str, *, probe: bool = False) -> Request:
     """The signed request that opens a shell."""
     operation = api.spec.operations["openSessionShell"]
     return api.signed(operation, {"id": session_id}, probe=probe)
+
+
+def unsigned(request: Request) -> Request:
+    """The same without a key, as clients send it that know the session's id."""
+    return replace(request, headers=(), account=None)
 
 
 @contextmanager

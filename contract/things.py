@@ -21,6 +21,7 @@ __all__ = [
     "Kind",
     "Thing",
     "awaited",
+    "container",
     "end",
     "kept",
     "kind_of",
@@ -246,8 +247,13 @@ def published(source: Thing) -> Thing:
 
 @contextmanager
 def new(api: Api, kind: str, **members: object) -> Iterator[Thing]:
-    """A thing as long as the block, on what it is made from; a service runs."""
+    """A thing as long as the block, on what it is made from; a service runs.
+
+    Raises what `make` raises, and Unsupported at once where the server is known to make none.
+    """
     of_kind = KINDS[kind].of
+    if KINDS[kind].make in api.wire.lacking:
+        raise Unsupported(f"{KINDS[kind].make} is not supported by this server (501)")
     with ExitStack() as stack:
         source = stack.enter_context(new(api, of_kind)) if of_kind else None
         thing = stack.enter_context(kept(make(api, kind, source, **members)))
@@ -272,6 +278,14 @@ def end(thing: Thing) -> None:
             thing.call(name, expect=(200, 404, 409))
 
 
+def container(session: Thing) -> str:
+    """The name of a session's container; raises NotRun where the server does not tell it."""
+    name = session.read().get("container_name")
+    if name is None:
+        raise NotRun("a session does not tell the name of its container")
+    return str(name)
+
+
 def runs(thing: Thing) -> Document:
     """A session or service, once it runs."""
     return awaited(
@@ -291,13 +305,22 @@ def logged(thing: Thing, text: str) -> str:
     return log
 
 
-def awaited(look: Callable[[], T], is_right: Callable[[T], bool], otherwise: str) -> T:
-    """What `look` gives as soon as it is right; raises ContractBroken(`otherwise`) if never."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def awaited(
+    look: Callable[[], T],
+    is_right: Callable[[T], bool],
+    otherwise: str,
+    seconds: float | None = None,
+) -> T:
+    """What `look` gives as soon as it is right; raises ContractBroken(`otherwise`) if never.
+
+    That is PATIENCE_SECONDS, unless told otherwise.
+    """
+    patience = seconds or PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     while True:
         seen = look()
         if is_right(seen):
             return seen
         if time.monotonic() > deadline:
-            raise ContractBroken("time", f"{otherwise} after {PATIENCE_SECONDS} s: {seen}")
+            raise ContractBroken("time", f"{otherwise} after {patience:g} s: {seen}")
         time.sleep(_PAUSE_SECONDS)

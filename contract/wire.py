@@ -68,6 +68,7 @@ class Wire:
     """Sends requests to one target and keeps what came of them.
 
     `trail` are the latest exchanges since it was last cleared: those of the check that runs.
+    `lacking` are the operations that the server has answered 501.
     Threads of one check may send at the same time.
     """
 
@@ -83,6 +84,7 @@ class Wire:
         self.spec = spec
         self.now = now
         self.trail = Trail()
+        self.lacking = set[str]()
         self._evidence = evidence
         self._gates = gates
         self._one_by_one = threading.RLock()
@@ -157,6 +159,7 @@ class Wire:
         if found:
             raise BrokenAnswer(operation.id if operation else "", found)
         if operation is not None and exchange.response.status == NOT_IMPLEMENTED:
+            self.lacking.add(operation.id)
             raise Unsupported(f"{operation.id} is not supported by this server (501)")
 
     def _prepared(self, request: Request) -> httpx.Request:

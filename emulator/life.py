@@ -60,6 +60,8 @@ from emulator.sudo import Challenges
 logger = logging.getLogger(__name__)
 
 EXPIRE_EVERY_SECONDS = 300
+_ENGINE_CALLS_FOR_EACH_START = 4
+"""At the same time: starts for programs, as many for sessions, removals, and what takes no time."""
 Report = Callable[[str], None]
 
 
@@ -86,7 +88,9 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         box = SecretBox(load_key(settings.key_file))
         accounts = open_accounts(settings, database, box)
         stack.callback(accounts.close)
-        engine = open_engine(instance_of(database), settings.start_concurrency * 2)
+        engine = open_engine(
+            instance_of(database), settings.start_concurrency * _ENGINE_CALLS_FOR_EACH_START
+        )
         stack.callback(engine.close)
         images = Images(engine.client, catalogue, settings.extra_ca)
         builder = Builder(engine.client, images, settings.data_dir / "logs", clock)
@@ -125,6 +129,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             clock,
             budget.total,
             settings.pool_idle,
+            settings.start_concurrency,
             MachineNames(database).next,
         )
         jobs, slots = _jobs(settings, database, clock), Slots()

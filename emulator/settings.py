@@ -197,7 +197,11 @@ SETTINGS: tuple[Setting, ...] = (
         "SECONDS",
     ),
     Setting(
-        "start_concurrency", _within(1, 64), _fixed(4), "containers started at the same time", "N"
+        "start_concurrency",
+        _within(1, 64),
+        _fixed(4),
+        "containers started at the same time for programs, and as many for sessions",
+        "N",
     ),
     Setting(
         "memory_budget",

@@ -156,6 +156,18 @@ except OSError as error:
     sys.exit(error.strerror)
 """
 
+_OPEN_TERMINALS = """
+import os, sys
+opened = 0
+try:
+    while True:
+        os.openpty()
+        opened += 1
+except OSError as error:
+    print(opened)
+    sys.exit(error.strerror)
+"""
+
 FILLINGS = {
     "bytes in /tmp": Filling("bash", "head -c 2G /dev/zero > /tmp/x; stat -c %s /tmp/x", 512 * MIB),
     "bytes in /dev/shm": Filling(
@@ -165,6 +177,7 @@ FILLINGS = {
     "inodes in /dev/shm": Filling("python", _MAKE_FILES.format(directory="/dev/shm"), 65_536),
     "shared memory of System V": Filling("c", _SHARE_MEMORY, 64 * MIB),
     "descriptors": Filling("python", _OPEN_FILES, 4096, "Too many open files"),
+    "terminals": Filling("python", _OPEN_TERMINALS, 64),
 }
 
 _THREADS = """

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 from websockets.frames import Frame, Opcode
@@ -37,8 +37,9 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             await socket.send_bytes(await socket.receive_bytes())
             await socket.close()
         case "/flood":
-            while True:
-                await socket.send_bytes(bytes(65_536))
+            with contextlib.suppress(WebSocketDisconnect):
+                while True:
+                    await socket.send_bytes(bytes(65_536))
         case "/deaf":
             await asyncio.sleep(1)
 
@@ -98,6 +99,28 @@ async def test_pongs_for_who_does_not_read_are_not_kept() -> None:
             socket.transport.write(ping * (MAX_MESSAGE // len(ping)))
             await socket.ping()  # which waits until most has left
         assert mebibytes() - before < LITTLE
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (Frame(Opcode.TEXT, b"\xed\xa0\x80").serialize(mask=True), 1007),
+        (Frame(Opcode.BINARY, b"x").serialize(mask=False), 1002),
+        (Frame(Opcode.CONT, b"x").serialize(mask=True), 1002),
+    ],
+    ids=["text that is not UTF-8", "no mask", "a continuation of nothing"],
+)
+@scenario
+async def test_what_is_no_websocket_s_ends_it_and_is_no_error_of_ours(
+    frame: bytes, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening() as url, connect(f"{url}/flood", compression=None) as socket:
+        socket.transport.write(frame)
+        with contextlib.suppress(ConnectionClosedError):
+            while True:
+                await socket.recv()
+        assert socket.close_code == code
+    assert not caplog.records
 
 
 @asynccontextmanager

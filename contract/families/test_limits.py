@@ -13,6 +13,7 @@ from contract.exchange import Request, Response
 from contract.outcomes import NotRun
 from contract.resources import examples
 from contract.spec import Operation, Spec
+from contract.things import new
 
 UNKNOWN_ID = "6f1ed002-ab59-4e43-9a2f-0d6c7a1b2c3d"
 LIMIT, REMAINING, RESET = (f"X-RateLimit-{name}" for name in ("Limit", "Remaining", "Reset"))
@@ -189,6 +190,32 @@ def test_slots_are_counted_for_each_key(api: Api) -> None:
     with taken(api.as_("slot")):
         program = {"language": "bash", "code": "echo hi"}
         assert member(api.call("execute", json=program), "stdout") == "hi\n"
+
+
+@pytest.mark.operations("createSession", "boostSession", "execute")
+def test_a_session_takes_a_slot_while_it_runs(api: Api) -> None:
+    slot = api.as_("slot")
+    program = {"language": "bash", "code": "echo hi"}
+    with new(slot, "session") as session:
+        for operation_id in ("execute", "run"):
+            busy(slot, operation_id, program)
+        refused = slot.call("createSession", json={}, expect=429)
+        assert member(refused, "error") == "concurrency_limit_reached"
+        session.do("boost", json={"vcpu": 2}, expect=429)
+        session.do("delete")
+        assert member(slot.call("execute", json=program), "stdout") == "hi\n"
+
+
+@pytest.mark.operations("createSession", "freezeSession", "unfreezeSession")
+def test_a_frozen_session_takes_no_slot(api: Api) -> None:
+    slot = api.as_("slot")
+    with new(slot, "session") as one:
+        one.do("freeze")
+        with new(slot, "session"):
+            one.do("unfreeze", expect=429)
+            assert one.read()["status"] == "frozen"
+        one.do("unfreeze")
+        assert one.read()["status"] == "running"
 
 
 @pytest.mark.parametrize("operation_id", ["validateKey", "execute"])

@@ -50,6 +50,7 @@ class Stage:
                 proxy,
                 lifespan="off",
                 log_config=None,
+                log_level="critical",  # a handshake that is denied is an error to uvicorn
                 access_log=False,
                 server_header=False,
                 date_header=False,

@@ -10,8 +10,9 @@ from contract.mutants.faults.programs import PROGRAMS
 from contract.mutants.faults.requests import REQUESTS
 from contract.mutants.faults.servers import SERVERS
 from contract.mutants.faults.services import SERVICES
-from contract.mutants.faults.sessions import SESSIONS, SHELL
+from contract.mutants.faults.sessions import SESSIONS
 from contract.mutants.faults.shapes import SHAPES
+from contract.mutants.faults.shell import SHELL
 from contract.mutants.faults.signatures import SIGNATURES
 from contract.mutants.faults.statuses import STATUSES
 from contract.mutants.faults.sudo import SUDO

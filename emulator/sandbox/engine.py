@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import docker
 import requests
 from docker.errors import APIError, DockerException
-from docker.types import LogConfig
+from docker.types import DriverConfig, LogConfig, Mount
 
 from emulator.sandbox.attach import take_over
 from emulator.sandbox.limits import Limits
@@ -23,6 +23,12 @@ logger = logging.getLogger(__name__)
 
 LABEL = "com.unsandbox.emulator"
 """Every container carries it; its value is the instance that owns the container."""
+
+TERMINALS_LABEL = f"{LABEL}.terminals"
+"""The same for what is mounted on /dev/pts, which goes with its container."""
+
+UNKNOWN = 1 << 63
+"""The size of what cannot be measured: more than of anything that can."""
 
 AGENT_MOUNT = "/.unsandbox"
 AGENT_PATH = f"{AGENT_MOUNT}/agent"
@@ -115,13 +121,17 @@ class Engine:
         return max(0, int(stats.get("usage", 0)) - int(idle))
 
     async def written(self, container_id: str) -> int:
-        """Bytes of the files in its writable layer, by their lengths; a deleted one has none."""
+        """Bytes of the files in its writable layer, by their lengths; a deleted one has none.
+
+        UNKNOWN when the engine cannot tell: paths may be longer than those it can walk.
+        """
         found = await self._call(
             lambda: self._api.containers(all=True, size=True, filters={"id": container_id})
         )
         if not found:
             raise EngineError(f"there is no container {container_id}")
-        return int(found[0].get("SizeRw") or 0)
+        size = int(found[0].get("SizeRw") or 0)
+        return size if size >= 0 else UNKNOWN
 
     async def data_root(self) -> Path | None:
         """Where the engine keeps its files; None where that is not on this machine.
@@ -158,6 +168,7 @@ class Engine:
         found = [container_id for container_id in await self.states() if container_id not in kept]
         await asyncio.gather(*map(self.remove, found))
         await self._call(self._remove_networks_and_volumes)
+        await self._call(self._remove_terminals)
         return len(found)
 
     # --- networks and volumes --------------------------------------------------------------
@@ -204,6 +215,13 @@ class Engine:
             with self._unless_in_use(network["Name"]):
                 self._api.remove_network(network["Id"])
         for volume in self._api.volumes(filters=ours)["Volumes"] or ():
+            with self._unless_in_use(volume["Name"]):
+                self._api.remove_volume(volume["Name"])
+
+    def _remove_terminals(self) -> None:
+        """Of containers that somebody else removed."""
+        filters = {"label": f"{TERMINALS_LABEL}={self.instance}", "dangling": True}
+        for volume in self._api.volumes(filters=filters)["Volumes"] or ():
             with self._unless_in_use(volume["Name"]):
                 self._api.remove_volume(volume["Name"])
 
@@ -268,7 +286,14 @@ class Engine:
             "ipc_mode": "private",
             "restart_policy": {"Name": "no"},
         }
-        return self._api.create_host_config(**{**usual, **spec.options})
+        mounts = [self._terminals(limits), *cast("list[Mount]", spec.options.get("mounts", ()))]
+        return self._api.create_host_config(**{**usual, **spec.options, "mounts": mounts})
+
+    def _terminals(self, limits: Limits) -> Mount:
+        """The engine has no limit for terminals, but makes volumes of any file system."""
+        options = {"type": "devpts", "device": "devpts", "o": limits.terminal_options}
+        driver, labels = DriverConfig("local", options), {TERMINALS_LABEL: self.instance}
+        return Mount("/dev/pts", None, type="volume", driver_config=driver, labels=labels)
 
     def _attach(self, container_id: str) -> tuple[socket.socket, bytes]:
         params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}

@@ -16,6 +16,8 @@ MEMORY_PER_VCPU = 2048 * MIB
 _CPU_PERIOD = 100_000
 _PAGE = 4096
 """The smallest page there is: with larger ones the bound is wider, still far from the memory's."""
+_TTY_GROUP = 5
+"""The same number in all distributions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Limits:
     shm_bytes: int = 64 * MIB
     tmp_bytes: int = 512 * MIB
     inodes: int = 65_536
+    terminals: int = 64
 
     @classmethod
     def for_vcpu(cls, vcpu: int, memory_budget: int) -> "Limits":
@@ -55,6 +58,11 @@ class Limits:
             "/tmp": f"{common},exec,size={self.tmp_bytes}",  # noqa: S108 - inside the sandbox
             "/dev/shm": f"{common},noexec,size={self.shm_bytes}",  # noqa: S108
         }
+
+    @property
+    def terminal_options(self) -> str:
+        """The mount options of /dev/pts: what the machine has of terminals is for all."""
+        return f"nosuid,noexec,gid={_TTY_GROUP},mode=620,ptmxmode=666,max={self.terminals}"
 
     @property
     def sysctls(self) -> dict[str, str]:

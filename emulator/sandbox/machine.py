@@ -8,7 +8,7 @@ agent until it goes on.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from emulator.clock import Clock
@@ -17,12 +17,13 @@ from emulator.sandbox.agent import Agent, AgentError, AgentLost, Hello, Process,
 from emulator.sandbox.attach import attach
 from emulator.sandbox.engine import ContainerSpec, Engine, EngineError
 from emulator.sandbox.images import Images
-from emulator.sandbox.limits import MIB, Limits
+from emulator.sandbox.limits import MIB, Budget, Limits
 from emulator.sandbox.network import Network
 from emulator.sandbox.origin import Origin
 from emulator.sandbox.relay import Relay
 from emulator.sandbox.runtime import ARTIFACTS_DIRECTORY, INPUT_DIRECTORY
 from emulator.sandbox.starting import greeted, started
+from emulator.stop import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,17 @@ CAPABILITIES = (
 
 PIDS = 512
 """Processes and threads: a person compiles, and runs a server and a database beside it."""
+
+TERMINALS = 128
+"""Windows of multiplexers, their clients, and what programs open."""
+
+_NOFILE, _SIGPENDING, _MSGQUEUE = 7, 11, 12
+RLIMITS = {_NOFILE: (4096, 4096), _SIGPENDING: (4096, 4096), _MSGQUEUE: (400 * 1024, 400 * 1024)}
+"""Linux's numbers: descriptors of a process; and of what root holds, here and on the host, less
+than root may elsewhere."""
+
+_NOBODY = ""
+"""The owner of what waits for who comes next, in the line of those who wait."""
 
 _MOUNT = f"rw,nosuid,nodev,noexec,size={64 * MIB}"
 _OPTIONS: Mapping[str, object] = {
@@ -102,6 +114,7 @@ class Machine:
                 pty=pty,
                 key=key,
                 output_limit=output_limit,
+                rlimits=RLIMITS,
                 umask=0o022,
             )
         )
@@ -121,7 +134,10 @@ class Machine:
 
 
 class Machines:
-    """Makes machines, and keeps one ready for who comes next, for a while."""
+    """Makes machines, and keeps one ready for who comes next, for a while.
+
+    Owners who wait for machines get one each in turn; a flood of one keeps no other waiting.
+    """
 
     def __init__(
         self,
@@ -131,15 +147,21 @@ class Machines:
         clock: Clock,
         memory_budget: int,
         idle_seconds: int,
+        concurrency: int,
         next_name: Callable[[], str],
     ) -> None:
-        """`next_name` gives a host name that no machine had before."""
+        """`next_name` gives a host name that no machine had before.
+
+        As many start at the same time as `concurrency` says, and as many are removed.
+        """
         self._engine = engine
         self._images = images
         self._networks = networks
         self._clock = clock
         self._memory_budget = memory_budget
         self._idle_seconds = idle_seconds
+        self._turns = Budget(concurrency)
+        self._removals = asyncio.Semaphore(concurrency)
         self._next_name = next_name
         self._spares: dict[tuple[str, str], list[Machine]] = {}
         self._starting: set[tuple[str, str]] = set()
@@ -156,16 +178,21 @@ class Machines:
         self._spares.clear()
         await asyncio.gather(*map(self.remove, spares), return_exceptions=True)
 
-    async def take(self, image: str, network_mode: str, vcpu: int) -> Machine:
+    async def take(
+        self, image: str, network_mode: str, vcpu: int, owner: str, stop: Stop
+    ) -> Machine:
         """A new machine of an image that is built.
 
         Raises:
             Unavailable: its network cannot be had now.
             EngineError: the engine did not start it.
             AgentError: what runs in it does not answer as an agent should.
+            Stopped: `stop` was requested before its owner's turn came.
         """
         await self._networks[network_mode].require()
-        machine = self._spare(image, network_mode) or await self._start(image, network_mode)
+        machine = self._spare(image, network_mode)
+        if machine is None:
+            machine = await self._made(image, network_mode, owner, stop)
         self._later(self._keep_one(image, network_mode))
         if vcpu != 1:
             try:
@@ -211,12 +238,20 @@ class Machines:
 
     def limits(self, vcpu: int) -> Limits:
         """What a machine of this size may use."""
-        return replace(Limits.for_vcpu(vcpu, self._memory_budget), pids=PIDS)
+        return replace(Limits.for_vcpu(vcpu, self._memory_budget), pids=PIDS, terminals=TERMINALS)
 
     async def remove(self, machine: Machine) -> None:
         """End it and all that is in it; raises EngineError when it could not be removed yet."""
         machine.leave()
-        await self._engine.remove(machine.container_id)
+        async with self._removals:
+            await self._engine.remove(machine.container_id)
+
+    async def _made(self, image: str, network_mode: str, owner: str, stop: Stop) -> Machine:
+        """A new one in the owner's turn, unless one has come to wait until then."""
+        async with AsyncExitStack() as turn:
+            async with stop.heeded(self._clock, None):
+                await turn.enter_async_context(self._turns.promise(1, owner))
+            return self._spare(image, network_mode) or await self._start(image, network_mode)
 
     async def _start(self, image: str, network_mode: str) -> Machine:
         network, name = self._networks[network_mode], self._next_name()
@@ -274,7 +309,8 @@ class Machines:
             return
         self._starting.add(kind)
         try:
-            machine = await self._start(image, network_mode)
+            async with self._turns.promise(1, _NOBODY):
+                machine = await self._start(image, network_mode)
         finally:
             self._starting.discard(kind)
         waiting.append(machine)

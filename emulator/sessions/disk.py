@@ -13,7 +13,7 @@ from typing import Protocol
 
 from emulator.clock import Clock
 from emulator.errors import ApiError
-from emulator.sandbox.engine import Engine, EngineError
+from emulator.sandbox.engine import UNKNOWN, Engine, EngineError
 from emulator.sandbox.limits import MIB
 from emulator.sessions.disk_space import Floor, FreeSpace, Sizes, Verdict, free_space
 
@@ -25,6 +25,8 @@ ALARMED_LOOK_SECONDS = 0.25
 """The same below the floor."""
 MEASURE_SECONDS = 30.0
 """How often sizes are measured when that space does not shrink."""
+
+UNMEASURED = "What it wrote to its disk cannot be measured: directories lie too deep in each other"
 
 _NOTICEABLE = 64 * MIB
 """So much less space than before makes sizes worth measuring."""
@@ -146,7 +148,9 @@ class DiskWatch:
     async def _keep_to_budget(self, one: Watched) -> None:
         await self._sizes.measure([one.container_id])
         written = self._sizes.written(one.container_id)
-        if written <= self._budget:
+        if written == UNKNOWN:
+            self._stop(one, UNMEASURED)
+        elif written <= self._budget:
             self._allowed.pop(one.container_id, None)
         elif written > self._allowed.get(one.container_id, self._budget):
             reason = f"It wrote {_mib(written)} to its disk; it may write {_mib(self._budget)}"

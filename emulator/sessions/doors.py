@@ -24,6 +24,9 @@ CLIENTS_MOST = 32
 START_SECONDS = 15.0
 """How long a client's program may take to start; a container that is out of order never says."""
 
+END_SECONDS = 2.0
+"""How long a multiplexer that has no shell any more may take to end."""
+
 HANG_UP_SECONDS = 1.0
 """How long a client's program may take to let go of its terminal before it is killed."""
 
@@ -107,8 +110,14 @@ class Doors:
             segment.close()
 
     async def _has_exited(self, session: Session) -> bool:
+        """The multiplexer's own end is the proof: what asks it may fail for other reasons."""
         name = session.record.multiplexer
-        return name is None or not await multiplexed.lives(session.machine, name)
+        if name is None:
+            return True
+        if session.server is None or await multiplexed.lives(session.machine, name):
+            return False
+        await asyncio.wait((session.server.outcome(),), timeout=END_SECONDS)
+        return session.server.ended.done()
 
     async def _after(self, session: Session, terminal: Terminal) -> None:
         """A plain session ends with its last client, a multiplexer's program with its only one."""

@@ -86,7 +86,9 @@ class Sessions:
             memory = await self.promises.make(wanted.vcpu, account.public_key, stop)
             undo.push_async_callback(memory.aclose)
             with failures():
-                machine = await self.machines.take(image, wanted.network_mode, wanted.vcpu)
+                machine = await self.machines.take(
+                    image, wanted.network_mode, wanted.vcpu, account.public_key, stop
+                )
                 undo.push_async_callback(self._remove, machine)
                 record = _record(account, wanted, machine, self.clock.time())
                 session = Session(record, machine, slots, memory)

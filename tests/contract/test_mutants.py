@@ -172,7 +172,7 @@ def hunt(target: Target) -> Hunt:
 
 
 def test_faults_of_several_classes_are_noticed_and_an_equivalent_is_not(target: Target) -> None:
-    lacking = Mutant("lacking", "It is gone.", Kind.STATE, "operations", ("listSessions",))
+    lacking = Mutant("lacking", "It is gone.", Kind.STATE, "operations", ("listSnapshots",))
     at_health = ("getHealth",)
     struck = {"operation": "getHealth", "status": 500}
     hunting = hunt(target)

@@ -7,7 +7,12 @@ import signal
 import pytest
 
 from emulator.sandbox.agent import Process, Scope
+from emulator.sandbox.frames import StreamId
 from tests.sandbox.agent_process import running_agent, scenario, shell
+
+FLOOD = 1_000_000
+PIECE = 4096
+"""Bytes that one reading of a terminal rarely brings more of."""
 
 
 async def output_until(process: Process, text: bytes) -> bytes:
@@ -71,6 +76,22 @@ async def test_a_flooding_terminal_stalls_nobody_else() -> None:
         await asyncio.sleep(0.1)
         assert (await agent.spawn(shell("echo hi")).collect()).stdout == b"hi\n"
         flood.close()
+
+
+@scenario
+async def test_what_a_terminal_hands_out_piece_by_piece_is_sent_in_fewer() -> None:
+    async with running_agent() as agent:
+        script = f"stty raw; head -c {FLOOD} /dev/zero"
+        flood = agent.spawn(shell(script, pty=(80, 24), output_limit=None))
+        sizes, take = [], flood.on_data
+
+        def counted(stream: StreamId, data: bytes) -> None:
+            sizes.append(len(data))
+            take(stream, data)
+
+        flood.on_data = counted  # type: ignore[method-assign]
+        assert sum([len(data) async for _, data in flood.output()]) == FLOOD
+    assert len(sizes) < FLOOD / (2 * PIECE)
 
 
 @pytest.mark.parametrize("stays", ["read key", "while echo more; do :; done"])

@@ -30,6 +30,14 @@ from tests.sandbox.session_container import OPTIONS
 BUDGET = 32 * MIB
 FLOOR = 2048 * MIB
 PLENTY = 1 << 40
+DEEP = """
+import os
+os.mkdir("/written")
+os.chdir("/written")
+for _ in range(20):
+    os.mkdir("x" * 250)
+    os.chdir("x" * 250)
+"""
 
 
 class Writer:
@@ -199,6 +207,22 @@ async def test_what_writes_more_than_its_budget_is_stopped_and_nobody_else(
     assert await engine.written(small.container_id) == 8 * MIB
     (reason,) = big.reasons
     assert re.fullmatch(r"It wrote \d+ MiB to its disk; it may write 32 MiB", reason)
+    assert (small.paused, small.reasons) == (False, [])
+
+
+@scenario
+async def test_what_cannot_be_measured_is_stopped(
+    engine: Engine, big: Writer, small: Writer
+) -> None:
+    """The engine gives up where a path is longer than the system takes."""
+    clock = Clock()
+    async with watching(watch_of(engine, big, small, clock=clock)):
+        small.take(16)
+        big.run(f"python3 -c '{DEEP}'")
+        await until(lambda: big.paused)
+        await measured(engine, clock, small)
+    (reason,) = big.reasons
+    assert "cannot be measured" in reason
     assert (small.paused, small.reasons) == (False, [])
 
 

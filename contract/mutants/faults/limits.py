@@ -11,6 +11,11 @@ _RUNS = ("execute", "executeAsync", "run", "runAsync")
 _JOBS = ("getJob", "waitJob", "cancelJob")
 """What is asked about jobs, which belong to the account that they were started as."""
 
+_OF_SESSIONS = (
+    *("createSession", "getSession", "deleteSession", "unlockSession", "boostSession"),
+    *("freezeSession", "unfreezeSession"),
+)
+
 _PAID = (
     *("listSessions", "createSession", "listServices", "createService", "listSnapshots"),
     *("createSnapshot", "listImages", "publishImage"),
@@ -75,6 +80,34 @@ def _slots_for_all_keys() -> Mutator:
     return mutator
 
 
+def _frozen_with_slot() -> Mutator:
+    """While the account `slot` has a frozen session, it has no slot."""
+    frozen = set[str]()
+
+    async def mutator(call: Call, proceed: Proceed) -> Answer:
+        name = call.operation.id if call.operation else ""
+        if frozen and name == "createSession" and call.role == "slot":
+            return Answer.error(429, "concurrency_limit_reached", "CONCURRENCY_LIMIT")
+        answer = await proceed(call)
+        if name == "freezeSession" and answer.succeeded:
+            frozen.add(call.segments[1])
+        elif call.segments[0] == "sessions":
+            frozen.difference_update(call.segments[1:2] if call.method != "GET" else ())
+        return answer
+
+    return mutator
+
+
+def _despite_limit(**members: object) -> Build:
+    """What is refused for want of slots is answered as if it were done."""
+
+    def edit(call: Call, answer: Answer) -> None:
+        answer.status = 200
+        answer.document = {"session_id": call.segments[1], **members}
+
+    return on_response(edit, status(429))
+
+
 def _too_large_as_bad(_call: Call, answer: Answer) -> None:
     answer.status = 400
 
@@ -135,6 +168,30 @@ LIMITS = (
         ("execute",),
         _slots_for_all_keys,
         sees_all=True,
+    ),
+    _limit(
+        "session-slots-unlimited",
+        "A key may have as many sessions as it likes.",
+        served_as_main("slot"),
+        *_OF_SESSIONS,
+    ),
+    _limit(
+        "session-boost-unlimited",
+        "A session is boosted whether slots are free or not.",
+        _despite_limit(vcpu=2),
+        "boostSession",
+    ),
+    _limit(
+        "session-frozen-with-slot",
+        "A frozen session keeps its slot.",
+        _frozen_with_slot,
+        *("createSession", "freezeSession", "unfreezeSession", "deleteSession"),
+    ),
+    _limit(
+        "session-unfrozen-without-slot",
+        "A session is unfrozen whether a slot is free or not.",
+        _despite_limit(status="running", unfreeze_time_ms=40),
+        "unfreezeSession",
     ),
     _limit("free-served", "The free tier gets what it lacks.", served_as_main("free"), *_PAID),
     _limit(

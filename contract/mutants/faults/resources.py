@@ -31,10 +31,11 @@ def fault(
     kind: Kind = Kind.STATE,
     family: str = "lifecycle",
     *,
+    check: str = "",
     thorough: bool = False,
 ) -> Mutant:
     """A mutant of this kind of table."""
-    return Mutant(name, sentence, kind, family, operations, build, thorough=thorough)
+    return Mutant(name, sentence, kind, family, operations, build, check=check, thorough=thorough)
 
 
 def common(kind: str, article: str, create: str, end: str, gone: Members) -> tuple[Mutant, ...]:

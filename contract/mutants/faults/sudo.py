@@ -7,7 +7,7 @@ from contract.mutants.traffic import Answer, Build, Call, Mutator, Proceed, repl
 CODE, CHALLENGE = "X-Sudo-OTP", "X-Sudo-Challenge"
 REQUIRED = 428
 _GUARDED = (
-    *("deleteService", "unlockService", "deleteSnapshot", "unlockSnapshot"),
+    *("deleteSession", "deleteService", "unlockService", "deleteSnapshot", "unlockSnapshot"),
     *("deleteImage", "unlockImage"),
 )
 

@@ -1,6 +1,7 @@
 """Servers that show one account what belongs to another."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from contract.mutants.faults.admission import served_as_main
@@ -14,15 +15,16 @@ _IDS = ("id", "job_id", "session_id", "service_id", "snapshot_id", "image_id")
 
 
 class Owners:
-    """Who has seen which id first."""
+    """Who has seen which id first; `names` are the members that tell ids."""
 
-    def __init__(self) -> None:
+    def __init__(self, *names: str) -> None:
         self._owners = dict[str, str]()
+        self._names = names or _IDS
 
     def learn(self, call: Call, answer: Answer) -> None:
         role = call.role
         if role is not None and answer.succeeded:
-            for found in _ids(answer.document):
+            for found in _told(answer.document, self._names):
                 self._owners.setdefault(found, role)
 
     def of(self, call: Call) -> str | None:
@@ -31,22 +33,25 @@ class Owners:
         return next((owner for owner in owners if owner not in (None, call.role)), None)
 
 
-def _ids(document: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+def _told(document: Any, names: Iterable[str]) -> Iterator[str]:  # noqa: ANN401 - any JSON
     if isinstance(document, dict):
-        yield from (document[name] for name in _IDS if isinstance(document.get(name), str))
+        yield from (document[name] for name in names if isinstance(document.get(name), str))
 
 
-def _leaking(*operations: str) -> Build:
-    """These operations are carried out on what belongs to others, as its owner."""
+def _leaking(*operations: str, by: str | None = None) -> Build:
+    """These operations are carried out on what belongs to others, as its owner.
+
+    It has to be named by an id, or by what stands in the member `by`.
+    """
 
     def build() -> Mutator:
-        owners = Owners()
+        owners = Owners(*([by] if by else []))
 
         async def mutator(call: Call, proceed: Proceed) -> Answer:
             owner = owners.of(call)
             leaks = call.operation is not None and call.operation.id in operations
             if leaks and owner and call.authentic and call.timely:
-                return await proceed(call.signed_by(call.accounts[owner]))
+                return await proceed(_at_once(call).signed_by(call.accounts[owner]))
             answer = await proceed(call)
             if call.method == "POST":
                 owners.learn(call, answer)
@@ -55,6 +60,11 @@ def _leaking(*operations: str) -> Build:
         return mutator
 
     return build
+
+
+def _at_once(call: Call) -> Call:
+    """What would wait for a job reads it: that it answers is seen as well, and sooner."""
+    return replace(call, target=call.target.removesuffix("/wait"))
 
 
 def _leak(name: str, fault: str, *operations: str) -> Mutant:
@@ -164,6 +174,15 @@ TENANCY = (
         "foreign-session-ended",
         "Who knows a session's id saves, restores, ends it.",
         *("snapshotSession", "restoreSession", "deleteSession"),
+    ),
+    Mutant(
+        "foreign-session-guessed",
+        "Who guesses the name of a session's container reads it and runs commands in it.",
+        Kind.TENANCY,
+        "tenancy",
+        ("getSession", "executeSession"),
+        _leaking("getSession", "executeSession", by="container_name"),
+        sees_all=True,
     ),
     _list_leak("sessions", "listSessions", "sessions"),
     _leak(

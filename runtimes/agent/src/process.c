@@ -16,6 +16,9 @@
 
 enum { UNTIL_END = -1, END_OF_TRANSMISSION = 4 };
 enum { TERMINAL_HELD_MAX = 128 << 10 }; /* bytes on their way through one: Linux holds 68 KiB */
+enum { TERMINAL_PIECE = 4096 };         /* more than one hands out at once */
+enum { TERMINAL_FLOW = 2048 };          /* bytes at once that nobody's keys bring about */
+enum { TERMINAL_MOMENT_NS = 100 * 1000 };
 
 struct process *process_of(const struct channel *channel)
 {
@@ -90,6 +93,22 @@ static ssize_t output_drop(struct output *output)
     return got;
 }
 
+/* A terminal hands out less than 4 KiB at once, and each piece costs everybody on its way: of what
+ * comes fast more is waited for, a moment. */
+static ssize_t terminal_read(int fd, uint8_t *bytes, uint64_t want)
+{
+    const struct timespec moment = {.tv_nsec = TERMINAL_MOMENT_NS};
+    struct pollfd more = {fd, POLLIN, 0};
+    uint64_t length = 0;
+    ssize_t got;
+    do {
+        got = read(fd, bytes + length, want - length);
+        length += got > 0 ? (uint64_t)got : 0;
+    } while (got >= TERMINAL_FLOW && want - length >= TERMINAL_PIECE &&
+             ppoll(&more, 1, &moment, NULL) > 0);
+    return length > 0 ? (ssize_t)length : got;
+}
+
 static ssize_t output_forward(struct agent *agent, struct channel *channel, struct output *output)
 {
     struct process *process = channel->state;
@@ -99,7 +118,9 @@ static ssize_t output_forward(struct agent *agent, struct channel *channel, stru
         want = limit;
     if (output->due >= 0 && want > (uint64_t)output->due)
         want = (uint64_t)output->due;
-    ssize_t got = read(output->fd, outbox_payload(&agent->outbox), want);
+    uint8_t *bytes = outbox_payload(&agent->outbox);
+    ssize_t got = process->terminal ? terminal_read(output->fd, bytes, want)
+                                    : read(output->fd, bytes, want);
     if (got > 0)
         channel_send_data(agent, channel, (uint8_t)(STREAM_OUT + (output - process->output)),
                           (uint32_t)got);

@@ -14,12 +14,16 @@ from tests.contract.standin import running
 __all__ = ["lacked_by_the_emulator"]
 
 
+PASSES_NOT = "limits"
+"""The family that the stand-in fails: it counts neither slots nor requests."""
+
+
 def lacked_by_the_emulator() -> list[str]:
-    """The names of the mutants whose operations all answer 501 there."""
+    """The names of the mutants some of whose operations answer 501 there."""
     return [
         mutant.name
         for mutant in MUTANTS.values()
-        if mutant.operations and set(mutant.operations) <= NOT_IMPLEMENTED
+        if mutant.family != PASSES_NOT and set(mutant.operations) & NOT_IMPLEMENTED
     ]
 
 

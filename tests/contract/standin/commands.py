@@ -14,12 +14,10 @@ _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"\\": b"\\"}
 
 @dataclass(slots=True)
 class Machine:
-    """What a container would be: files by absolute path, variables, and a terminal's size."""
+    """What a container would be: files by absolute path, and variables."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
-    columns: int = 80
-    rows: int = 24
 
 
 @dataclass(slots=True)
@@ -85,7 +83,7 @@ def _split(words: Sequence[str], at: str) -> list[list[str]]:
 
 
 def _escaped(text: str) -> bytes:
-    """Octal and letter escapes, as `printf` and `tr` read them."""
+    """Octal and letter escapes, as `printf` reads them."""
     return _ESCAPES.sub(
         lambda it: _LETTERS.get(it[1]) or bytes([int(it[1], 8)]), text.encode("utf-8")
     )
@@ -124,11 +122,6 @@ def _printenv(machine: Machine, arguments: Sequence[str], _stdin: bytes) -> Ran:
     return Ran(code=1) if value is None else Ran(f"{value}\n".encode())
 
 
-def _tr(_machine: Machine, arguments: Sequence[str], stdin: bytes) -> Ran:
-    old, new = map(_escaped, arguments)
-    return Ran(stdin.replace(old, new))
-
-
 def _exit(_machine: Machine, arguments: Sequence[str], _stdin: bytes) -> Ran:
     return Ran(code=int(arguments[0]) if arguments else 0, ended=True)
 
@@ -140,8 +133,5 @@ _COMMANDS: dict[str, Callable[[Machine, Sequence[str], bytes], Ran]] = {
     "base64": _base64,
     "rm": _rm,
     "printenv": _printenv,
-    "tr": _tr,
-    "head": lambda _machine, arguments, _stdin: Ran(bytes(int(arguments[1]))),
-    "stty": lambda machine, _arguments, _stdin: Ran(f"{machine.rows} {machine.columns}\n".encode()),
     "exit": _exit,
 }

@@ -19,9 +19,8 @@ from starlette.websockets import WebSocket
 
 from contract.spec import Operation, Spec
 from contract.target import EMULATOR
-from tests.contract.standin import images, lives, logs, sessions
+from tests.contract.standin import images, lives, logs, sessions, shell
 from tests.contract.standin.access import ROLES, verified
-from tests.contract.standin.shell import Terminal
 from tests.contract.standin.world import Call, Refused, Thing, World, moment
 
 Document = dict[str, Any]
@@ -39,9 +38,6 @@ HANDLERS: dict[str, Handler] = {
     for verb, act in acts.items()
 } | {
     "createSession": sessions.create_session,
-    "boostSession": sessions.boost,
-    "updateSession": sessions.boost,
-    "unboostSession": sessions.unboost,
     "executeSession": sessions.execute_session,
     "snapshotSession": images.snapshot_session,
     "restoreSession": images.restore_session,
@@ -74,7 +70,8 @@ HANDLERS: dict[str, Handler] = {
     "getPaasLogs": logs.read_logs,
     "getJob": partial(lives.read, kind="job"),
 }
-"""What answers an operation, by its id; an operation that is not here answers its example."""
+"""What answers an operation, by its id; an operation that is not here answers its example, on
+sessions that are there: what is done to these is for the emulator to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +128,8 @@ class Application:
             self._world.find("session", call.id, account)
             raise Refused(426, "UPGRADE_REQUIRED", "Open a WebSocket on this path")
         handler = HANDLERS.get(canonical.id)
+        if handler is None and canonical.tag == "Sessions":
+            self._world.find("session", call.id, account)
         if handler is None:
             return _example(canonical)
         if operation.traits.sudo and ROLES[account] == "sudo":
@@ -221,14 +220,12 @@ class Application:
         except Refused as refused:
             await websocket.send_denial_response(_json(refused.status, refused.body))
             return
-        await Terminal(self._world, session, websocket).serve()
+        await shell.serve(session.machine, websocket)
 
     def _session(self, websocket: WebSocket, path: str) -> Thing:
         account = None
-        if "authorization" in websocket.headers and not self._world.has("shell signature ignored"):
+        if "authorization" in websocket.headers:
             account = verified(websocket.headers, "GET", (path, ""), b"")
-        if self._world.has("foreign shell"):
-            account = None
         name = path.split("/")[2]
         kind = "service" if name.startswith("unsb-service-") else "session"
         thing = self._world.find(kind, name, account)

@@ -39,23 +39,6 @@ def new_session(
     return thing
 
 
-def boost(world: World, call: Call) -> Document:
-    return _sized(world, call, call.given.get("vcpu", 2), boosted=True)
-
-
-def unboost(world: World, call: Call) -> Document:
-    return _sized(world, call, 1, boosted=False)
-
-
-def _sized(world: World, call: Call, vcpu: int, *, boosted: bool) -> Document:
-    thing = world.find("session", call.id, call.account)
-    size = {"vcpu": vcpu, "memory_mb": vcpu * 2048, "boosted": boosted}
-    if world.has("boost forgotten"):
-        return thing.shown | size
-    thing.shown.update(size)
-    return thing.shown
-
-
 def execute_session(world: World, call: Call) -> Document:
     return _ran(running(world, call, "session"), call)
 

@@ -6,14 +6,11 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from contract.spec import Operation
 from tests.contract.standin.commands import Machine
 from tests.contract.standin.faults import FAULTS
-
-if TYPE_CHECKING:
-    from tests.contract.standin.shell import Terminal
 
 PREFIXES = {
     "session": "sess_",
@@ -78,7 +75,6 @@ class World:
         self.things: list[Thing] = []
         self.lines: list[str] = []
         self.challenges: dict[str, tuple[str, str]] = {}
-        self.terminals: list[Terminal] = []
         self._numbers = itertools.count(1)
         self._freed: dict[str, str] = {}
 
