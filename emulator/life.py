@@ -23,6 +23,7 @@ from emulator.gateway.trust import Trust
 from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
+from emulator.logbook import LogBook
 from emulator.paths import RUNTIMES, SPEC
 from emulator.readiness import Readiness
 from emulator.runs import Runs
@@ -78,6 +79,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
     clock, readiness = Clock(), Readiness()
     readiness.block("start", "the emulator is starting")
     async with AsyncExitStack() as stack:
+        logs = stack.enter_context(LogBook(clock).attached())
         stack.enter_context(DirectoryLock(settings.data_dir))
         spec = Spec(
             SPEC,
@@ -153,6 +155,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             slots=slots,
             challenges=Challenges(clock),
             journal=journal,
+            logs=logs,
             faults=FaultRules(spec),
             jobs=jobs,
             catalogue=catalogue,

@@ -2,7 +2,17 @@
 
 from collections.abc import Awaitable, Callable
 
-from emulator.api import execute, jobs, keys, programs, sessions, shell, shell_names, system
+from emulator.api import (
+    execute,
+    jobs,
+    keys,
+    logs,
+    programs,
+    sessions,
+    shell,
+    shell_names,
+    system,
+)
 from emulator.api.call import Call, Handler, Json
 from emulator.emulator import Emulator
 from emulator.spec import Spec, SpecError
@@ -44,6 +54,13 @@ HANDLERS: dict[str, Handler] = {
     "executeSession": sessions.execute_session,
     "executeSessionAlias": sessions.execute_session,
     "openSessionShell": shell.open_session_shell,
+    "getPaasLogs": logs.get_logs,
+    "queryPaasLogs": logs.query_logs,
+    "getLogs": logs.get_logs,
+    "getSourceLogs": logs.get_source_logs,
+    "streamPaasLogs": logs.stream_logs,
+    "streamLogs": logs.stream_logs,
+    "streamSourceLogs": logs.stream_source_logs,
 }
 
 CHECKS: dict[str, Callable[[Emulator, Json], None]] = {
@@ -79,9 +96,6 @@ _WAITING: dict[str, str] = {
         "revokeImageNested grantImageHyphenated revokeImageHyphenated listImageAccess "
         "addImageAccess removeImageAccess removeImageAccessKey listTrustedKeys "
         "transferImage spawnImage cloneImage"
-    ),
-    "logs": (
-        "getPaasLogs queryPaasLogs streamPaasLogs getLogs streamLogs getSourceLogs streamSourceLogs"
     ),
 }
 
