@@ -1,7 +1,7 @@
 # Options of the commands go in ARGS: make up ARGS="--port 9000", make test ARGS="-k execute"
 ARGS ?=
-# Processes that run the tests; 0 runs them in one, as a debugger wants it
-WORKERS ?= 2
+# Processes that run the tests, which mostly wait for containers; 0 runs them in one, as a debugger wants it
+WORKERS ?= 3
 # Languages that `make test` builds and tests; what else is built here is tested too
 LANGUAGES ?= bash python javascript typescript ruby php c cpp rust go java elixir commonlisp csharp
 BIN := .venv/bin

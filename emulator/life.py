@@ -40,6 +40,7 @@ from emulator.sandbox.pool import RUNS_MAX, Policy, Pool
 from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.sandbox.starting import Starter
 from emulator.services.vault import Vaults
+from emulator.sessions.command import Commands
 from emulator.sessions.disk import DiskWatch
 from emulator.sessions.doors import Doors
 from emulator.sessions.lives import Lives
@@ -229,6 +230,7 @@ def _sessions(
         recordings=recordings,
         machines=machines,
         builder=builder,
+        commands=Commands(clock),
         shells=shells,
         store=store,
         slots=slots,

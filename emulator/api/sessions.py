@@ -147,6 +147,8 @@ async def execute_session(emulator: Emulator, call: Call) -> Reply:
     session, stop = _find(emulator, call), Stop()
     async with call.when_sender_hangs_up(lambda: stop.request(HUNG_UP)):
         outcome = await emulator.sessions.execute(session, str(call.fields["command"]), stop)
+    if outcome.ending is Ending.CANCELLED:
+        raise SandboxFailed(HUNG_UP)  # which nobody is left to read
     document = printed(outcome) | {"status": "completed"}
     if outcome.ending is Ending.TIMED_OUT:
         document["status"] = "timeout"

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import socket
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -34,6 +35,10 @@ AGENT_MOUNT = "/.unsandbox"
 AGENT_PATH = f"{AGENT_MOUNT}/agent"
 AGENT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID"]
 """What the agent needs to hand files and processes to a run's user; the run itself has none."""
+
+REFUSED_SECONDS = 60.0
+"""How long after the engine refused to remove a container it is not asked again: files in it can
+make that hard."""
 
 _ENGINE_FAULTS = (DockerException, requests.RequestException, OSError)
 
@@ -77,7 +82,7 @@ class Engine:
         self._api: Any = client.api
         self.client = client
         self.instance = instance
-        self._overdue: set[str] = set()
+        self._overdue: dict[str, float] = {}
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="engine")
 
     def close(self) -> None:
@@ -243,7 +248,8 @@ class Engine:
             undo.callback(attached.close)
             self._api.start(container_id)
             undo.pop_all()
-        for overdue in list(self._overdue):
+        now = time.monotonic()
+        for overdue in [one for one, due in list(self._overdue.items()) if due <= now]:
             self._remove_or_later(overdue)
         return Started(container_id, attached, early)
 
@@ -300,14 +306,15 @@ class Engine:
         return take_over(self._api.attach_socket(container_id, params=params))
 
     def _remove(self, container: str) -> None:
-        self._overdue.add(container)
+        self._overdue[container] = 0.0
         try:
             self._api.remove_container(container, force=True, v=True)
         except APIError as error:
             gone_or_going = (requests.codes.not_found, requests.codes.conflict)
             if error.status_code not in gone_or_going:
+                self._overdue[container] = time.monotonic() + REFUSED_SECONDS
                 raise
-        self._overdue.discard(container)
+        self._overdue.pop(container, None)
 
     def _remove_or_later(self, container: str) -> None:
         """What fails now, as the engine is away, is tried again after the next start."""

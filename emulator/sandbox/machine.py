@@ -91,9 +91,13 @@ class Machine:
 
     def connects_for(self, origin: Origin) -> None:
         """Whom its connections belong to, from now on."""
-        self._ways.close()
+        self.disconnect()
         if self.relay is not None:
             self._ways.enter_context(self.relay.serving(origin))
+
+    def disconnect(self) -> None:
+        """End its connections; further ones are for nobody, and end at once."""
+        self._ways.close()
 
     def spawn(
         self,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,9 @@ ENDED_SECONDS = 3600
 
 ENDED_MOST = 1000
 """Of them, over all accounts: the oldest are forgotten before their time."""
+
+RECORDED_MOST = 16
+"""Of them that were recorded, of each account: their recordings lie on the disk."""
 
 LAST_WORDS_SECONDS = 1.0
 """How long the programs of clients may take to end after their multiplexer."""
@@ -81,7 +85,7 @@ class Lives:
 
     def forget_old(self) -> list[str]:
         """Forget those that ended long ago, and the oldest of too many; their ids."""
-        oldest, kept = self._clock.monotonic() - ENDED_SECONDS, list(self._ended)[-ENDED_MOST:]
+        oldest, kept = self._clock.monotonic() - ENDED_SECONDS, self._newest()
         forgotten = [
             session_id
             for session_id, ended in self._ended.items()
@@ -90,6 +94,18 @@ class Lives:
         for session_id in forgotten:
             self.forget(session_id)
         return forgotten
+
+    def _newest(self) -> set[str]:
+        newest: set[str] = set()
+        recorded: Counter[str] = Counter()
+        for session_id, ended in reversed(self._ended.items()):
+            owner = ended.record.owner
+            recorded[owner] += ended.record.audited
+            if recorded[owner] <= RECORDED_MOST or not ended.record.audited:
+                newest.add(session_id)
+            if len(newest) == ENDED_MOST:
+                break
+        return newest
 
     def begin(self, session: Session) -> None:
         """From now on it is found, and ends when its time is over."""

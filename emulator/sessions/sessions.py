@@ -18,7 +18,8 @@ from emulator.sandbox.inputs import Inputs
 from emulator.sandbox.machine import ROOT_USER, Machine, Machines
 from emulator.sandbox.program import Artifact, InputFile, Outcome
 from emulator.sandbox.shells import Shells
-from emulator.sessions import command, multiplexed
+from emulator.sessions import multiplexed
+from emulator.sessions.command import Commands
 from emulator.sessions.doors import Doors, detach, require_running
 from emulator.sessions.ending import forced
 from emulator.sessions.failures import failures
@@ -58,6 +59,7 @@ class Sessions:
     recordings: Recordings
     machines: Machines
     builder: Builder
+    commands: Commands
     shells: Shells
     store: SessionStore
     slots: Slots
@@ -78,6 +80,8 @@ class Sessions:
             Stopped: `stop` was requested.
         """
         image = self.shells.named(wanted.shell).image
+        if wanted.audited:
+            await self.tidy()
         slots = Holding(self.slots, account.public_key)
         slots.take(account)
         async with AsyncExitStack() as undo:
@@ -140,14 +144,13 @@ class Sessions:
         """Run a command line beside its shell, to the end.
 
         Raises:
+            ConcurrencyLimited: the account has as many running as it may.
             Conflict: it is frozen.
             SandboxFailed: its container does not answer.
         """
         require_running(session)
         with failures():
-            return await command.run(
-                session.machine, (*self.shells.runs_lines, line), self.clock, stop
-            )
+            return await self.commands.run(session, (*self.shells.runs_lines, line), stop)
 
     def on_disk(self) -> list["OnDisk"]:
         """Those that run, as what writes to the engine's disk."""

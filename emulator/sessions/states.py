@@ -41,7 +41,7 @@ class States:
         self._clock = clock
 
     async def freeze(self, session: Session) -> None:
-        """Stop its processes where they are; it takes no slot until it goes on.
+        """Stop its processes where they are; its connections end, it takes no slot.
 
         Raises:
             BadRequest: it has no multiplexer, and so would end with its clients.
@@ -59,6 +59,7 @@ class States:
             await detach(session)
             with failures():
                 await self._machines.pause(session.machine)
+            session.machine.disconnect()
             session.slots.give_back(session.record.slots)
             session.record.frozen = True
             await self._saved(session)
@@ -97,7 +98,11 @@ class States:
     async def _go_on(self, session: Session) -> None:
         known = session.machine.attached
         await self._machines.resume(session.machine)
-        if not known and not session.over:
+        if session.over:
+            return
+        if known:
+            session.machine.connects_for(origin_of(session.record))
+        else:
             take_up(session)
             self._lives.watch(session)
 

@@ -199,7 +199,7 @@ def test_what_is_not_run_for_the_tier_that_a_server_tells_is_said_at_the_end(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     free = for_operations(document(lambda key: key.update(tier="free")), frozenset({"getKeySelf"}))
-    check = ["--family", "lifecycle", "--only", "size_that_it_was_given"]
+    check = ["--family", "lifecycle", "--only", "as_it_was_told_to_be"]
     note = "not run, as the server says that the key is on the free tier: --tier paid asks for them"
     with running() as standin, faulty(standin.url, free) as url:
         assert main(["run", "--url", url, *check]) == 2

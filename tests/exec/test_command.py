@@ -83,7 +83,7 @@ def test_the_account_can_be_chosen(inside: Exec) -> None:
 
 
 def test_websockets_are_there_too(inside: Exec) -> None:
-    assert inside.run(PYTHON, "-c", WEBSOCKET).stdout == b"501\n"
+    assert inside.run(PYTHON, "-c", WEBSOCKET).stdout == b"404\n"
 
 
 def test_a_proxy_is_not_asked_for_the_api(inside: Exec) -> None:

@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 
@@ -205,6 +206,8 @@ def folder(tmp_path: Path) -> Path:
     for name in ("shell", "base", "bash", "gcc", "c"):
         shutil.copytree(RUNTIMES / name, tmp_path / name)
     (tmp_path / "catalogue.toml").write_text('languages = ["c"]')
+    shells = tmp_path / "shell" / "shells.toml"
+    shells.write_text(re.sub(r"^languages = .*$", "", shells.read_text(), flags=re.MULTILINE))
     return tmp_path
 
 
