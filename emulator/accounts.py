@@ -24,7 +24,8 @@ FREE_TIER = "Free"
 class Account:
     """One key pair; limits are requests a minute, requests at once (burst), slots.
 
-    With a `sudo_code`, operations that cannot be undone ask for it (`sudo.py`).
+    With a `sudo_code`, operations that cannot be undone ask for it (`sudo.py`). An `operator` may
+    read the emulator's log.
     """
 
     public_key: str
@@ -36,6 +37,7 @@ class Account:
     status: Status = Status.ACTIVE
     expires_at: float | None = None
     sudo_code: str | None = None
+    operator: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no client could use.
@@ -47,15 +49,20 @@ class Account:
             raise ValueError("public_key must look like unsb-pk-xxxx-xxxx-xxxx-xxxx")
         if not SECRET_KEY.fullmatch(self.secret_key):
             raise ValueError("secret_key must look like unsb-sk-xxxxx-xxxxx-xxxxx-xxxxx")
+        self._check_limits()
+        if not 1 <= len(self.tier) <= 64 or not self.tier.isprintable():
+            raise ValueError("tier must be 1 to 64 printable characters")
+        if self.sudo_code is not None and not SUDO_CODE.fullmatch(self.sudo_code):
+            raise ValueError("sudo_code must be 1 to 31 visible ASCII characters")
+        if not isinstance(self.operator, bool):
+            raise ValueError("operator must be true or false")  # noqa: TRY004 - as its siblings
+
+    def _check_limits(self) -> None:
         for name in ("rate_per_minute", "burst", "concurrency"):
             if not 1 <= getattr(self, name) <= MAX_LIMIT:
                 raise ValueError(f"{name} must be from 1 to {MAX_LIMIT}")
         if self.burst * 60 < self.rate_per_minute:
             raise ValueError("burst must be at least a sixtieth of rate_per_minute")
-        if not 1 <= len(self.tier) <= 64 or not self.tier.isprintable():
-            raise ValueError("tier must be 1 to 64 printable characters")
-        if self.sudo_code is not None and not SUDO_CODE.fullmatch(self.sudo_code):
-            raise ValueError("sudo_code must be 1 to 31 visible ASCII characters")
 
     @property
     def is_free(self) -> bool:
@@ -73,13 +80,15 @@ DEFAULT_ACCOUNT = Account(
     rate_per_minute=600_000,
     burst=20_000,
     concurrency=1000,
+    operator=True,
 )
 """The key pair of the documentation page's samples, with generous limits."""
 
 
 def _test_key(name: str, **behaviour: Any) -> Account:  # noqa: ANN401 - fields of Account
     keys = (f"unsb-pk-test-{name}-0000-0001", f"unsb-sk-test0-{name}0-00000-00001")
-    return replace(DEFAULT_ACCOUNT, public_key=keys[0], secret_key=keys[1], **behaviour)
+    fields = {"operator": False, **behaviour}
+    return replace(DEFAULT_ACCOUNT, public_key=keys[0], secret_key=keys[1], **fields)
 
 
 TEST_ACCOUNTS: dict[str, Account] = {

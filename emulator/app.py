@@ -69,7 +69,7 @@ def admin_app(emulator: Emulator, tls_address: str) -> Starlette:
     """The admin listener: /_emulator/*, for loopback only; it tells where the API has TLS."""
     app = Starlette(
         middleware=[
-            Middleware(RequestRecord),
+            Middleware(RequestRecord, log="emulator.control.access"),
             Middleware(HostGuard, hosts=LOOPBACK_HOSTS),
         ],
         routes=control_routes(emulator),
@@ -92,5 +92,9 @@ async def serving_all(emulator: Emulator, listeners: Listeners) -> AsyncIterator
         inside = emulator.authority.server_context(API_NAMES)
         await stack.enter_async_context(serving(inner_app(emulator), emulator.inner, inside))
         stack.push_async_callback(emulator.sessions.close)  # while clients can still be told
+<<<<<<< HEAD
         stack.push_async_callback(emulator.services.close)
+=======
+        stack.callback(emulator.logs.end_streams)
+>>>>>>> vault
         yield

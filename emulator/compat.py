@@ -55,6 +55,9 @@ BODY_PARAMETERS: dict[str, tuple[str, ...]] = {"createSession": ("audit",)}
 ENV_FILE_OPERATIONS = ("setServiceEnv", "setServiceEnvAlias")
 """Their `.env` files come with the media type of JSON, too."""
 
+_POOL_LOGS = re.compile(rb"(/logs/pool)/([^/]+(?:/stream)?)")
+"""The name of a log's source has a slash, which un.c sends as one."""
+
 JOBS_OBJECT_AGENTS = ("un-", "python-requests/", "Python/", "Java/", "PHP", "Ruby")
 """How the `User-Agent` of clients begins that read `GET /jobs` as an object with `jobs`.
 
@@ -76,6 +79,15 @@ _ECHO_ESCAPE = re.compile(rb"\\[ntrbf\\]")
 
 _ECHO_BYTES = 131_072
 """The shell gets such a body within one argument; Linux takes no longer one (MAX_ARG_STRLEN)."""
+
+
+def canonical_path(raw_path: bytes, exchange: Exchange) -> bytes:
+    """The path with a source of logs in one segment."""
+    found = _POOL_LOGS.fullmatch(raw_path)
+    if found is None:
+        return raw_path
+    _note(exchange, "a slash in the name of a log's source")
+    return b"%2F".join(found.groups())
 
 
 def canonical_body(operation_id: str, body: object, exchange: Exchange, shells: Fields) -> object:

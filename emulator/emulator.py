@@ -11,6 +11,7 @@ from emulator.gateway.authority import Authority
 from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
+from emulator.logbook import LogBook
 from emulator.readiness import Readiness
 from emulator.runs import Runs
 from emulator.sandbox.compile_cache import CompileCache
@@ -43,6 +44,7 @@ class Emulator:
     slots: Slots
     challenges: Challenges
     journal: Journal
+    logs: LogBook
     faults: FaultRules
     jobs: Jobs
     catalogue: Catalogue

@@ -220,7 +220,8 @@ class Jobs:
         """Of what the store has, memory keeps the newest, up to a bound."""
         error = saved.exception()
         if error is not None:
-            logger.error("job %s cannot be stored and is lost soon: %s", job.id, error)
+            told = "job %s cannot be stored and is lost soon: %s"
+            logger.error(told, job.id, error, extra={"account": job.owner})
         unsaved = self._unsaved[job.owner]
         del unsaved[job.id]
         if not unsaved:

@@ -23,6 +23,7 @@ from emulator.gateway.trust import Trust
 from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
+from emulator.logbook import LogBook
 from emulator.paths import RUNTIMES, SPEC
 from emulator.readiness import Readiness
 from emulator.runs import Runs
@@ -38,9 +39,12 @@ from emulator.sandbox.network import SEMITRUSTED, ZEROTRUST, Network, Zerotrust
 from emulator.sandbox.pool import RUNS_MAX, Policy, Pool
 from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.sandbox.starting import Starter
+<<<<<<< HEAD
 from emulator.services.doors import ServiceDoors
 from emulator.services.log import ServiceLogs
 from emulator.services.services import Services
+=======
+>>>>>>> vault
 from emulator.services.vault import Vaults
 from emulator.sessions.command import Commands
 from emulator.sessions.disk import DiskWatch
@@ -83,6 +87,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
     clock, readiness = Clock(), Readiness()
     readiness.block("start", "the emulator is starting")
     async with AsyncExitStack() as stack:
+        logs = stack.enter_context(LogBook(clock).attached())
         stack.enter_context(DirectoryLock(settings.data_dir))
         spec = Spec(
             SPEC,
@@ -177,6 +182,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             slots=slots,
             challenges=Challenges(clock),
             journal=journal,
+            logs=logs,
             faults=FaultRules(spec),
             jobs=jobs,
             catalogue=catalogue,

@@ -7,6 +7,9 @@ import time
 from functools import lru_cache
 
 _LEVEL_WIDTH = 7
+NOBODY = ""
+"""The `account` of lines that no account is shown."""
+
 QUIET = ("uvicorn.error", "docker", "urllib3", "websockets")
 """What others log, of which only warnings are told."""
 
@@ -38,15 +41,20 @@ class LineFormatter(logging.Formatter):
     """`2026-01-14T12:00:00Z INFO    emulator.access request_id=req_1: GET /health 200 0.4 ms`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        at = _second(int(record.created))
-        request_id = getattr(record, "request_id", None)
-        mark = f" request_id={request_id}" if request_id else ""
-        line = f"{at} {record.levelname:{_LEVEL_WIDTH}} {record.name}{mark}: "
-        lines = [line + escape(record.getMessage())]
+        lines = [line(record, record.getMessage())]
         if record.exc_info:
             trace = self.formatException(record.exc_info)
-            lines += [f"  {escape(part)}" for part in trace.splitlines()]
-        return masked("\n".join(lines))
+            lines += [f"  {masked(escape(part))}" for part in trace.splitlines()]
+        return "\n".join(lines)
+
+
+def line(record: logging.LogRecord, message: str) -> str:
+    """What a record says, with `message`, on one line."""
+    at = _second(int(record.created))
+    request_id = getattr(record, "request_id", None)
+    mark = f" request_id={request_id}" if request_id else ""
+    head = f"{at} {record.levelname:{_LEVEL_WIDTH}} {record.name}{mark}: "
+    return head + masked(escape(message))
 
 
 def configure(level: str) -> None:

@@ -17,8 +17,6 @@ from emulator.exchange import Exchange
 from emulator.faults import Answer
 from emulator.journal import Journal
 
-access = logging.getLogger("emulator.access")
-
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 _STATUS_MESSAGES = frozenset(
     {"http.response.start", "websocket.http.response.start", "websocket.accept"}
@@ -29,9 +27,12 @@ _SWITCHING_PROTOCOLS = 101
 class RequestRecord:
     """Gives every request its id and its exchange; journals and logs it when it has ended."""
 
-    def __init__(self, app: ASGIApp, journal: Journal | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, journal: Journal | None = None, log: str = "emulator.access"
+    ) -> None:
         self.app = app
         self.journal = journal
+        self._log = logging.getLogger(log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -59,16 +60,21 @@ class RequestRecord:
             self._record(exchange, time.perf_counter() - began)
 
     def _record(self, exchange: Exchange, seconds: float) -> None:
+        told = (exchange.method, exchange.path, exchange.status, seconds * 1000)
+        extra: dict[str, object] = {"request_id": exchange.request_id}
         if self.journal is not None:
             self.journal.record(exchange, seconds)
-        access.info(
-            "%s %s %s %.1f ms",
-            exchange.method,
-            exchange.path,
-            exchange.status,
-            seconds * 1000,
-            extra={"request_id": exchange.request_id},
-        )
+            extra |= _whose(exchange, told)
+        self._log.info("%s %s %s %.1f ms", *told, extra=extra)
+
+
+def _whose(exchange: Exchange, told: tuple[object, ...]) -> dict[str, object]:
+    """Whose line it is; where that is not known, what may be told of it to others."""
+    if exchange.account is not None:
+        return {"account": exchange.account.public_key}
+    method, _, *rest = told
+    path = "..." if exchange.operation is None else exchange.operation.path
+    return {"untold": (method, path, *rest)}
 
 
 class HostGuard:

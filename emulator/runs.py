@@ -82,7 +82,7 @@ class Runs:
                 self._jobs.finish(job, JobStatus.FAILED, EMULATOR_ENDED)
             raise
         except Exception:
-            logger.exception("job %s failed", job.id)
+            logger.exception("job %s failed", job.id, extra={"account": job.owner})
 
     def _end(self, job: Job, program: Program, outcome: Outcome) -> None:
         document = result(outcome, program)

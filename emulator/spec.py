@@ -17,6 +17,7 @@ METHODS = ("get", "put", "post", "delete", "patch")
 _MESSAGE_LIMIT = 800
 _JSON = "application/json"
 _UPGRADED = "101"
+EVENT_STREAM = "text/event-stream"
 
 
 class SpecError(ValueError):
@@ -112,6 +113,11 @@ class Operation:
     def upgrades(self) -> bool:
         """Whether it is a WebSocket's handshake."""
         return _UPGRADED in self.responses
+
+    @property
+    def streams(self) -> bool:
+        """Whether it answers with events, for as long as its client stays."""
+        return any(EVENT_STREAM in bodies for bodies in self.responses.values())
 
     def check_upgrade(self) -> None:
         """Raise ContractViolation when the contract has no WebSocket here."""

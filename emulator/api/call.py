@@ -1,7 +1,7 @@
 """What a handler gets and what it gives back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -77,4 +77,15 @@ class Upgraded:
     serve: Callable[[WebSocket], Awaitable[None]]
 
 
-Handler = Callable[["Emulator", Call], Awaitable[Reply | Upgraded]]
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer of server-sent events: the data of some at a time, until they or the client end.
+
+    `close` is called at the end, also where nothing was sent.
+    """
+
+    batches: AsyncIterator[Sequence[str]]
+    close: Callable[[], None]
+
+
+Handler = Callable[["Emulator", Call], Awaitable[Reply | Upgraded | Streamed]]

@@ -14,7 +14,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from uvicorn.protocols.utils import ClientDisconnected
 
 from emulator import compat
-from emulator.api.call import Call, Json, Reply, Upgraded
+from emulator.api.call import Call, Json, Reply, Streamed, Upgraded
+from emulator.api.streaming import stream
 from emulator.api.table import CHECKS, HANDLERS, SUBJECTS
 from emulator.auth import SignedRequest, is_signed
 from emulator.emulator import Emulator
@@ -64,30 +65,42 @@ class Dispatcher:
         if isinstance(answer, Upgraded):
             socket = WebSocket(scope, receive, _accepting(send, exchange.response_headers))
             await _converse(answer, socket, exchange)
+        elif isinstance(answer, Streamed):
+            await stream(answer, exchange, receive, send, checked=self._checked)
         elif scope["type"] == "websocket":
             await WebSocket(scope, receive, send).send_denial_response(answer)
         else:
             await answer(scope, receive, send)
 
+    @property
+    def _checked(self) -> bool:
+        return self._emulator.settings.check_responses != "off"
+
     async def _respond(
         self, scope: Scope, receive: Receive, exchange: Exchange
-    ) -> Response | Upgraded:
-        checked = self._emulator.settings.check_responses != "off"
+    ) -> Response | Upgraded | Streamed:
         try:
             reply = await self._answer(scope, receive, exchange)
         except ApiError as error:
             exchange.code = error.code
             reply = Reply(error.body(), error.status, headers=error.headers)
+        if isinstance(reply, Streamed):
+            return reply
         if isinstance(reply, Upgraded):
-            if checked and exchange.operation is not None:
+            if self._checked and exchange.operation is not None:
                 exchange.operation.check_upgrade()
             return reply
-        if checked and exchange.operation is not None:
+        if self._checked and exchange.operation is not None:
             exchange.operation.check_reply(reply.status, reply.media_type, reply.body)
         return _render(reply, exchange)
 
-    async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> Reply | Upgraded:
-        operation, path = self._emulator.spec.match(exchange.method, scope["raw_path"])
+    async def _answer(
+        self, scope: Scope, receive: Receive, exchange: Exchange
+    ) -> Reply | Upgraded | Streamed:
+        raw_path = scope["raw_path"]
+        if not self._emulator.settings.strict:
+            raw_path = compat.canonical_path(raw_path, exchange)
+        operation, path = self._emulator.spec.match(exchange.method, raw_path)
         exchange.operation = operation
         headers = Headers(scope=scope)
         signed = _is_signed(operation, headers)
@@ -104,6 +117,8 @@ class Dispatcher:
         _check_tier(operation, exchange)
         body = self._body(operation, headers, raw, exchange)
         query = self._query(operation, scope, body, exchange)
+        if scope["type"] == "websocket" and operation.streams:
+            raise BadRequest("Events come from this path as an answer to GET, not as a WebSocket")
         sender = exchange.account
         call = Call(exchange, path, query, body, sender, headers, scope["scheme"], receive)
         if operation.sudo and call.account.sudo_code is not None:

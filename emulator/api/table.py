@@ -6,13 +6,21 @@ from emulator.api import (
     execute,
     jobs,
     keys,
+<<<<<<< HEAD
     programs,
     services,
+=======
+    logs,
+    programs,
+>>>>>>> vault
     sessions,
     shell,
     shell_names,
     system,
+<<<<<<< HEAD
     vault,
+=======
+>>>>>>> vault
 )
 from emulator.api.call import Call, Handler, Json
 from emulator.emulator import Emulator
@@ -76,6 +84,13 @@ HANDLERS: dict[str, Handler] = {
     "deleteServiceEnv": vault.delete_service_env,
     "exportServiceEnv": vault.export_service_env,
     "openSessionShell": shell.open_session_shell,
+    "getPaasLogs": logs.get_logs,
+    "queryPaasLogs": logs.query_logs,
+    "getLogs": logs.get_logs,
+    "getSourceLogs": logs.get_source_logs,
+    "streamPaasLogs": logs.stream_logs,
+    "streamLogs": logs.stream_logs,
+    "streamSourceLogs": logs.stream_source_logs,
 }
 
 CHECKS: dict[str, Callable[[Emulator, Json], None]] = {
@@ -107,9 +122,6 @@ _WAITING: dict[str, str] = {
         "revokeImageNested grantImageHyphenated revokeImageHyphenated listImageAccess "
         "addImageAccess removeImageAccess removeImageAccessKey listTrustedKeys "
         "transferImage spawnImage cloneImage"
-    ),
-    "logs": (
-        "getPaasLogs queryPaasLogs streamPaasLogs getLogs streamLogs getSourceLogs streamSourceLogs"
     ),
 }
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from emulator.gateway import access_log, refused
 from emulator.gateway.access_log import Line
+from emulator.log import NOBODY
 from emulator.sandbox.agent import (
     Agent,
     AgentError,
@@ -116,7 +117,7 @@ class Proxy:
             self._told(line)
 
     def _on_complaint(self, text: str) -> None:
-        logger.debug("squid: %s", text)
+        logger.debug("squid: %s", text, extra={"account": NOBODY})  # it may quote a request
         self._complaints = [*self._complaints[-20:], text]
 
 

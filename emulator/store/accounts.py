@@ -18,7 +18,7 @@ from emulator.store.tables import accounts
 _REVOKED = "revoked"
 _FIELDS = frozenset(
     {"public_key", "secret_key", "tier", "rate_per_minute", "burst", "concurrency", "status"}
-    | {"expires_at", "sudo_code"}
+    | {"expires_at", "sudo_code", "operator"}
 )
 
 

@@ -67,25 +67,19 @@ def written() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture(scope="module")
-def offered() -> Iterator[None]:
-    """The operations, which this version does not have yet."""
+def vaults(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server with the operations, which this version does not have yet."""
+    request.getfixturevalue("written")
+    flags = {"languages": "bash", "pool_size": "0"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vault, "find_service", find)
         patch.setattr(table, "NOT_IMPLEMENTED", table.NOT_IMPLEMENTED - OPERATIONS.keys())
         for name, handler in OPERATIONS.items():
             patch.setitem(table.HANDLERS, name, handler)
-        yield
-
-
-@pytest.fixture(scope="module")
-def vaults(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    for fixture in ("written", "offered"):
-        request.getfixturevalue(fixture)
-    flags = {"languages": "bash", "pool_size": "0"}
-    with running(settings(tmp_path_factory.mktemp("vaults"), **flags)) as server:
-        yield server
+        with running(settings(tmp_path_factory.mktemp("vaults"), **flags)) as server:
+            yield server
 
 
 @pytest.fixture
@@ -339,21 +333,3 @@ def test_no_secret_is_anywhere_but_in_the_export(
         if form in content
     }
     assert found == set()
-
-
-@pytest.mark.usefixtures("offered")
-def test_a_vault_is_as_it_was_after_a_restart_and_sealed_for_its_service(tmp_path: Path) -> None:
-    chosen = settings(tmp_path, languages="bash", pool_size="0")
-    with running(chosen) as server:
-        one = Client(server.api)
-        fill(one, "A=hunter2\n")
-        one.close()
-    with running(chosen) as server:
-        two = Client(server.api)
-        assert exported(two)["env"] == "A=hunter2"
-        assert server.emulator.vaults.environment(SERVICES["app"]) == {"A": "hunter2"}
-        assert server.emulator.vaults.environment(SERVICES["other"]) == {}
-        with sqlite3.connect(chosen.data_dir / "emulator.sqlite3") as connection:
-            connection.execute("UPDATE vaults SET service_id = ?", (SERVICES["other"],))
-        assert two.get("/services/other/env").status_code == 500
-        two.close()

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.services.env_file import BLANKS_MOST, EnvFileError, read, write
@@ -15,6 +15,7 @@ def variables(text: str) -> dict[str, str]:
     return {it.name: it.value for it in read(text)}
 
 
+@settings(max_examples=60)
 @given(st.dictionaries(NAMES, VALUES), st.sampled_from(["", "\n", "\r\n# end"]))
 def test_what_is_written_reads_as_the_same_variables(given: dict[str, str], end: str) -> None:
     assert variables(write(given) + end) == given
