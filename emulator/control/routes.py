@@ -42,7 +42,7 @@ async def read_certificate(emulator: Emulator, _request: Request) -> Response:
 
 
 async def read_journal(emulator: Emulator, request: Request) -> Response:
-    """The newest requests first; `limit`, `operation`, `account`, `status`, `job_id` narrow it."""
+    """The newest requests first; `limit` and the fields below narrow it."""
     query = request.query_params
     entries = emulator.journal.entries(
         _whole(query.get("limit", str(DEFAULT_ENTRIES)), "limit"),
@@ -50,6 +50,7 @@ async def read_journal(emulator: Emulator, request: Request) -> Response:
         account=query.get("account"),
         job_id=query.get("job_id"),
         request_id=query.get("request_id"),
+        service=query.get("service"),
         status=_whole(query["status"], "status") if "status" in query else None,
     )
     return _answer({"requests": entries, "count": len(entries)})

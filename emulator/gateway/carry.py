@@ -5,10 +5,12 @@ its sender back, and no more than a window of either direction is kept here.
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from emulator.clock import Clock
 from emulator.sandbox.agent import AgentError
@@ -19,6 +21,8 @@ IDLE_SECONDS = 600
 """How long a connection may carry nothing in either direction before it is ended."""
 
 _PIECE = 65_536
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""A connection that lingers for no time is reset instead of ended."""
 
 
 class End(Protocol):
@@ -60,6 +64,15 @@ class SocketEnd:
 
     async def finished(self) -> None:
         await self._writer.drain()
+
+
+def reset(transport: asyncio.BaseTransport) -> None:
+    """End a connection so that the other side cannot take what it got for everything."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    cast("asyncio.WriteTransport", transport).abort()
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, MutableSet
 from typing import Any
 
-from emulator.gateway.carry import SocketEnd
+from emulator.gateway.carry import SocketEnd, reset
 
 
 class Client(SocketEnd):
@@ -63,7 +63,7 @@ class Client(SocketEnd):
 
     def abort(self) -> None:
         """End it so that the client cannot take what it got for everything."""
-        self._transport.abort()
+        reset(self._transport)
 
     def shutdown(self) -> None:
         """End it when what is being answered has been, as servers end connections."""

@@ -13,6 +13,9 @@ from emulator.errors import ApiError, BadRequest, HeadTooLarge, MethodNotAllowed
 MAX_HEAD = 64 * 1024
 """Bytes of a request's or an answer's head."""
 
+MAX_LINES = 256
+"""Lines of a head: each costs a parser in Python some microseconds, which others wait for."""
+
 Fields = list[tuple[bytes, bytes]]
 Answer = h11.Response | h11.InformationalResponse
 Message = h11.Request | Answer
@@ -30,12 +33,15 @@ _OF_ONE_HOP = frozenset(
         *(b"transfer-encoding", b"upgrade", b"proxy-authenticate", b"proxy-authorization"),
     }
 )
-_OURS = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
-"""What only the gateway may say: who asks, and what for."""
+_OURS = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"proxy"}
+)
+"""What only the gateway may say, and what CGI takes for a variable that programs obey."""
 
 _NEVER_OF_ONE_HOP = frozenset({b"host", b"content-length", b"expect"})
 """What stays, though `Connection` names it."""
 
+_END = re.compile(rb"\n\r?\n")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _SWITCHING = frozenset({101, 426})
 
@@ -50,6 +56,14 @@ def malformed(error: h11.RemoteProtocolError) -> ApiError:
     if error.error_status_hint == HeadTooLarge.status:
         return HeadTooLarge("A head, or the size of a chunk, may have 64 KiB")
     return BadRequest("The request is not valid HTTP/1.1")
+
+
+def bound(received: bytes) -> None:
+    """Raises HeadTooLarge where the head at the beginning of `received` has too many lines."""
+    if received.count(b"\n", 0, MAX_HEAD) > MAX_LINES:
+        end = _END.search(received)
+        if received.count(b"\n", 0, end.end() if end else MAX_HEAD) > MAX_LINES:
+            raise HeadTooLarge(f"A head may have {MAX_LINES} lines")
 
 
 def check(request: h11.Request, head: bytes) -> None:
@@ -100,7 +114,11 @@ def wants_upgrade(request: h11.Request) -> bool:
 
 def onward(request: h11.Request, address: str, scheme: str) -> h11.Request:
     """The request as the service gets it; raises BadRequest."""
-    fields = [(name, value) for name, value in _end_to_end(request) if name.lower() not in _OURS]
+    fields = [
+        (name, found)
+        for name, found in _end_to_end(request)
+        if name.lower().replace(b"_", b"-") not in _OURS  # CGI takes them for the same
+    ]
     fields += [
         (b"X-Forwarded-For", address.encode()),
         (b"X-Forwarded-Host", value(request, b"host")),

@@ -112,6 +112,7 @@ class _Visit:
         """None when there is none; raises ApiError for what is no request to be relayed."""
         while True:
             kept = self._http.trailing_data[0]
+            heads.bound(kept)
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
@@ -145,9 +146,9 @@ class _Visit:
 
     async def _relay(self, place: Place, request: h11.Request, passage: Passage) -> None:
         onward = heads.onward(request, self._client.address, self._client.scheme)
-        lease = await self._ingress.reach.lease(place.served, place.port)
+        lease = await self._ingress.reach.stream(place.served, place.port)
         try:
-            relaying = Relaying(self._client, self._http, lease.stream, passage)
+            relaying = Relaying(self._client, self._http, lease.connection, passage)
             if await self._in_time(relaying, onward):
                 self._last = self._client.idle = True
                 with suppress(AgentError, TimeoutError):

@@ -8,11 +8,12 @@ without the gateway.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum, auto
 
 import h11
 
 from emulator.clock import Clock
-from emulator.errors import ApiError, BadGateway
+from emulator.errors import ApiError, BadGateway, HeadTooLarge
 from emulator.gateway import heads
 from emulator.gateway.carry import Carriage, Traffic
 from emulator.gateway.client import Client
@@ -21,29 +22,39 @@ from emulator.sandbox.agent import AgentError, Stream
 
 _SWITCHED = 101
 
+_STEP = 64
+"""Events that are handled before others have their turn: chunks may be of one byte each."""
+
 
 class Truncated(Exception):
     """The answer had begun and cannot be ended as it should."""
+
+
+class _Then(Enum):
+    """What follows some of an answer."""
+
+    MORE = auto()
+    HUNGRY = auto()
+    ENDED = auto()
+    SWITCHED = auto()
+    BROKEN = auto()
 
 
 class Relaying:
     """One exchange between a client, whose connection is `http`, and a service's `stream`."""
 
     def __init__(
-        self,
-        client: Client,
-        http: h11.Connection,
-        stream: Stream,
-        passage: Passage,
+        self, client: Client, http: h11.Connection, stream: Stream, passage: Passage
     ) -> None:
         self._client = client
         self._http = http
         self._stream = stream
         self._passage = passage
-        self._active: Callable[[], None] = _nothing
         self._service = h11.Connection(h11.CLIENT, heads.MAX_HEAD)
+        self._head = b""
         self._asked = False
         self._fault: ApiError | None = None
+        self._active: Callable[[], None] = _nothing
 
     @property
     def begun(self) -> bool:
@@ -61,10 +72,9 @@ class Relaying:
             OSError: the client's connection broke.
         """
         self._active = active
-        await self._send(self._service.send(request) + self._first_of_request())
+        self._head = self._service.send(request)
+        await self._ask()
         upload = None if self._asked else asyncio.create_task(self._upload())
-        if self._asked:
-            self._watch_end()
         try:
             return await self._download()
         finally:
@@ -75,101 +85,125 @@ class Relaying:
 
     # --- the request -----------------------------------------------------------------------
 
-    def _first_of_request(self) -> bytes:
+    async def _ask(self) -> None:
+        """Send what has come of the request; raises ApiError."""
         try:
-            return self._more_of_request()
+            while await self._pass_on():
+                continue
         except h11.RemoteProtocolError as error:
             raise heads.malformed(error) from None
 
-    def _more_of_request(self) -> bytes:
-        """What has come of the request's body, framed anew."""
-        parts = []
-        while not self._asked:
-            event = self._http.next_event()
-            if isinstance(event, h11.Data):
-                self._passage.sent += len(event.data)
-                parts.append(self._service.send(h11.Data(data=event.data)))
-            elif isinstance(event, h11.EndOfMessage):
-                self._asked = True
-                parts.append(self._service.send(h11.EndOfMessage()))
-            else:
-                break
-        return b"".join(parts)
-
     async def _upload(self) -> None:
-        """The rest of the body, as long as the service takes it."""
+        """Send the rest of the body, as long as the service takes it."""
         try:
             while not self._asked:
                 self._http.receive_data(await self._client.read())
-                await self._send(self._more_of_request())
+                while await self._pass_on():
+                    continue
         except h11.RemoteProtocolError as error:
             self._fault = heads.malformed(error)
-            self._reset()
-        else:
+            with suppress(AgentError):
+                self._stream.close()
+
+    async def _pass_on(self) -> bool:
+        """Send some of what has come; whether more of it has."""
+        pieces: list[bytes] = []
+        event = None
+        while len(pieces) < _STEP and isinstance(event := self._http.next_event(), h11.Data):
+            pieces.append(event.data)
+        self._asked = isinstance(event, h11.EndOfMessage)
+        await self._send(b"".join(pieces))
+        if self._asked:
             self._watch_end()
+        elif isinstance(event, h11.Data):
+            await asyncio.sleep(0)
+        return isinstance(event, h11.Data)
 
     async def _send(self, data: bytes) -> None:
-        """A service that takes no more may still have something to say."""
+        """A piece of the request; who takes no more of it may still have something to say."""
+        self._passage.sent += len(data)
+        framed, self._head = self._head, b""
+        if data:
+            framed += self._service.send(h11.Data(data=data))
+        if self._asked:
+            framed += self._service.send(h11.EndOfMessage())
         with suppress(AgentError):
-            if data:
-                await self._stream.write(data)
+            if framed:
+                await self._stream.write(framed)
             self._active()
 
     def _watch_end(self) -> None:
         """Pass on that the client sends no more, unless further requests wait."""
         self._client.on_end = self._pass_end
-        if self._client.at_end:
-            self._pass_end()
+        self._pass_end()
 
     def _pass_end(self) -> None:
         if self._client.at_end and not self._http.trailing_data[0]:
             with suppress(AgentError):
                 self._stream.write_eof()
 
-    def _reset(self) -> None:
-        with suppress(AgentError):
-            self._stream.close()
-
     # --- the answer ------------------------------------------------------------------------
 
     async def _download(self) -> bool:
-        parts: list[bytes] = []
+        """Pass the answer on, piece by piece; whether it was 101."""
         while True:
-            event = self._next_of_answer()
-            if event is h11.NEED_DATA:
-                await self._answer(parts)
+            framed, then = self._some_of_answer()
+            if framed:
+                await self._client.write(framed)
+                self._active()
+            if then in (_Then.ENDED, _Then.SWITCHED):
+                return then is _Then.SWITCHED
+            if then is _Then.BROKEN:
+                raise self._broken("The service's answer is not valid HTTP/1.1")
+            if then is _Then.HUNGRY:
                 self._service.receive_data(await self._read())
-            elif isinstance(event, h11.InformationalResponse):
-                parts += self._early(event)
-                if event.status_code == _SWITCHED:
-                    await self._answer(parts)
-                    return True
-            elif isinstance(event, h11.Response):
-                self._passage.status = event.status_code
-                parts.append(self._http.send(heads.back(event)))
-            elif isinstance(event, h11.Data):
-                self._passage.received += len(event.data)
-                parts.append(self._http.send(h11.Data(data=event.data)))
-            elif isinstance(event, h11.EndOfMessage):
-                parts.append(self._http.send(h11.EndOfMessage()))
-                await self._answer(parts)
-                return False
             else:
-                raise self._broken("The service ended the connection without an answer")
+                await asyncio.sleep(0)
 
-    def _early(self, answer: h11.InformationalResponse) -> list[bytes]:
-        """Clients of HTTP/1.0 know of no answers before the answer."""
+    def _some_of_answer(self) -> tuple[bytes, _Then]:
+        """Some of what has come of it, framed anew."""
+        parts: list[bytes] = []
+        pieces: list[bytes] = []
+        then = _Then.MORE
+        while then is _Then.MORE and len(pieces) + len(parts) < _STEP:
+            event = self._next_of_answer()
+            if isinstance(event, h11.Data):
+                pieces.append(event.data)
+            elif isinstance(event, h11.Response | h11.InformationalResponse):
+                parts.append(self._head_of_answer(event))
+                then = _Then.SWITCHED if event.status_code == _SWITCHED else _Then.MORE
+            elif event is h11.NEED_DATA:
+                then = _Then.HUNGRY
+            else:
+                ended = isinstance(event, h11.EndOfMessage)
+                then = _Then.ENDED if ended else _Then.BROKEN
+        data = b"".join(pieces)
+        self._passage.received += len(data)
+        if data:
+            parts.append(self._http.send(h11.Data(data=data)))
+        if then is _Then.ENDED:
+            parts.append(self._http.send(h11.EndOfMessage()))
+        return b"".join(parts), then
+
+    def _head_of_answer(self, answer: heads.Answer) -> bytes:
+        """An answer's head, or what comes before it, which clients of HTTP/1.0 do not know."""
+        if isinstance(answer, h11.Response):
+            self._passage.status = answer.status_code
+            return self._http.send(heads.back(answer))
         if answer.status_code == _SWITCHED:
             self._passage.status = _SWITCHED
         elif self._http.their_http_version == b"1.0":
-            return []
-        return [self._http.send(heads.back_early(answer))]
+            return b""
+        return self._http.send(heads.back_early(answer))
 
     def _next_of_answer(self) -> object:
+        """An event of h11, or what went wrong."""
         try:
+            if not self.begun:
+                heads.bound(self._service.trailing_data[0])
             return self._service.next_event()
-        except h11.RemoteProtocolError:
-            raise self._broken("The service's answer is not valid HTTP/1.1") from None
+        except (h11.RemoteProtocolError, HeadTooLarge) as error:
+            return error
 
     async def _read(self) -> bytes:
         try:
@@ -178,13 +212,6 @@ class Relaying:
             raise self._broken("The service broke off the connection") from None
         self._active()
         return data
-
-    async def _answer(self, parts: list[bytes]) -> None:
-        data = b"".join(parts)
-        parts.clear()
-        if data:
-            await self._client.write(data)
-            self._active()
 
     def _broken(self, why: str) -> Exception:
         if self.begun:
@@ -196,18 +223,16 @@ class Relaying:
     async def carry(self, clock: Clock) -> None:
         """Relay what is no HTTP any more; raises AgentError, OSError or TimeoutError."""
         traffic = Traffic()
-        rest_of_answer, rest_of_request = (
-            connection.trailing_data[0] for connection in (self._service, self._http)
-        )
+        of_answer, of_request = (each.trailing_data[0] for each in (self._service, self._http))
         try:
-            if rest_of_answer:
-                await self._client.write(rest_of_answer)
-            if rest_of_request:
-                await self._stream.write(rest_of_request)
+            if of_answer:
+                await self._client.write(of_answer)
+            if of_request:
+                await self._stream.write(of_request)
             await Carriage(self._stream, self._client, clock, traffic).run()
         finally:
-            self._passage.received += traffic.sent + len(rest_of_answer)
-            self._passage.sent += traffic.received + len(rest_of_request)
+            self._passage.received += traffic.sent + len(of_answer)
+            self._passage.sent += traffic.received + len(of_request)
 
 
 def _nothing() -> None:

@@ -1,9 +1,9 @@
 """A service as the gateway sees it; `emulator/services` has those that are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from emulator.sandbox.agent import Stream
+from emulator.sandbox.agent import Datagrams, Stream
 
 STARTING = frozenset({"starting", "redeploying"})
 """States in which a port that nobody listens on yet is no fault."""
@@ -45,6 +45,9 @@ class Served(Protocol):
 
     async def connect(self, port: int) -> Stream:
         """A new TCP connection to a port of its loopback; raises AgentError."""
+
+    async def datagrams(self, port: int, receive: Callable[[bytes], None]) -> Datagrams:
+        """A new UDP socket that talks to a port of its loopback; raises AgentError."""
 
 
 class Directory(Protocol):

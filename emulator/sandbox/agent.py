@@ -7,7 +7,7 @@ of it leaves in one write.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from emulator.sandbox import messages
 from emulator.sandbox.agent_errors import (
@@ -24,6 +24,7 @@ from emulator.sandbox.frames import Type
 from emulator.sandbox.kinds import (
     Cleaning,
     Collected,
+    Datagrams,
     Listener,
     Process,
     Reading,
@@ -42,6 +43,7 @@ __all__ = [
     "CleanReport",
     "Collected",
     "ConnectFailed",
+    "Datagrams",
     "Exit",
     "File",
     "FileRefused",
@@ -152,6 +154,22 @@ class Agent(Conversation):
     async def connect_unix(self, path: str, *, uid: int, gid: int) -> Stream:
         """Connects to a Unix socket inside the sandbox, with the rights of `uid`."""
         return await self._connect(messages.connect_unix(path, uid, gid))
+
+    async def datagrams(
+        self, port: int, receive: Callable[[bytes], None], address: str = "127.0.0.1"
+    ) -> Datagrams:
+        """A UDP socket that talks to a port inside the sandbox; raises ConnectFailed.
+
+        `receive` is called with each datagram that comes back, and does not raise.
+        """
+        channel = Datagrams(self, next(self._ids), receive)
+        self._open(channel, messages.datagrams(address, port))
+        try:
+            await channel.connected()
+        except asyncio.CancelledError:
+            channel.close()
+            raise
+        return channel
 
     async def listen(self, port: int, address: str = "127.0.0.1") -> Listener:
         """Listens on a TCP port inside the sandbox, 0 for any; raises ConnectFailed."""

@@ -69,6 +69,7 @@ class Kind(IntEnum):
     CONNECT = 6
     LISTEN = 7
     ACCEPTED = 8
+    DATAGRAMS = 9
 
 
 class Tag(IntEnum):

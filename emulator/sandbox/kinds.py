@@ -1,7 +1,7 @@
 """The kinds of channel: processes, uploads, tree readings, connections, listeners, cleanings."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,12 +14,23 @@ from emulator.sandbox.agent_errors import (
     SpawnFailed,
 )
 from emulator.sandbox.channels import Channel, Inlet, Link, outcome_of
-from emulator.sandbox.frames import OWN_CHANNELS, Fields, FrameError, StreamId, Tag, Type
+from emulator.sandbox.frames import (
+    OWN_CHANNELS,
+    PAYLOAD_MAX,
+    Fields,
+    FrameError,
+    StreamId,
+    Tag,
+    Type,
+)
 from emulator.sandbox.messages import CleanReport, Exit, Scope
 from emulator.sandbox.records import File, RecordReader
 
 ACCEPTED_MAX: Final = 64
 """Connections an agent may have accepted at one time; further ones wait inside the sandbox."""
+
+_DATAGRAM: Final = b"\0"
+"""What each datagram begins with, so that an empty one is a frame, too."""
 
 _OUT_AND_ERR: Final = frozenset({StreamId.OUT, StreamId.ERR})
 _OUT: Final = frozenset({StreamId.OUT})
@@ -216,6 +227,50 @@ class Stream(Channel[None]):
 
     def on_lost(self) -> None:
         self._inlet.end()
+
+
+class Datagrams(Channel[None]):
+    """A UDP socket inside the sandbox that talks to one port there.
+
+    `receive` gets every datagram that comes back. What cannot go on at once is lost, as with UDP
+    anywhere.
+    """
+
+    finish = Type.CLOSE
+    failure = ConnectFailed
+    streams = _OUT
+    opens = True
+
+    def __init__(self, link: Link, channel_id: int, receive: Callable[[bytes], None]) -> None:
+        super().__init__(link, channel_id)
+        self._receive = receive
+
+    async def connected(self) -> None:
+        """Returns once there is a socket, whether somebody listens or not; raises ConnectFailed."""
+        await outcome_of(self.opened)
+
+    def send_datagram(self, data: bytes) -> bool:
+        """Sends it whole; false when it is lost. Raises ChannelClosed or AgentLost."""
+        frame = _DATAGRAM + data
+        if len(frame) > min(PAYLOAD_MAX, self._send_credit):
+            return False
+        self.send_now(frame)
+        return True
+
+    async def finished(self) -> None:
+        """Returns when it has ended, from this side or the other."""
+        await self.outcome()
+
+    def result(self, payload: bytes) -> None:
+        if payload:
+            raise FrameError("CLOSE carries nothing")
+
+    def on_data(self, stream: StreamId, data: bytes) -> None:
+        del stream
+        if not data.startswith(_DATAGRAM):
+            raise ProtocolViolation("what came is no datagram")
+        self._receive(data[len(_DATAGRAM) :])
+        self.used(len(data))
 
 
 class Listener(Channel[None]):

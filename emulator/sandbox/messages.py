@@ -216,7 +216,11 @@ def read(root: str, uid: int, gid: int, max_files: int, max_bytes: int, max_dept
 
 
 def connect_tcp(address: str, port: int) -> bytes:
-    return _tcp(Kind.CONNECT, address, port)
+    return _to_port(Kind.CONNECT, address, port)
+
+
+def datagrams(address: str, port: int) -> bytes:
+    return _to_port(Kind.DATAGRAMS, address, port)
 
 
 def connect_unix(path: str, uid: int, gid: int) -> bytes:
@@ -225,7 +229,7 @@ def connect_unix(path: str, uid: int, gid: int) -> bytes:
 
 
 def listen(address: str, port: int) -> bytes:
-    return _tcp(Kind.LISTEN, address, port)
+    return _to_port(Kind.LISTEN, address, port)
 
 
 def adopt(key: str) -> bytes:
@@ -240,7 +244,7 @@ def size(columns: int, rows: int) -> bytes:
     return _numbers((columns, 2), (rows, 2))
 
 
-def _tcp(kind: Kind, address: str, port: int) -> bytes:
+def _to_port(kind: Kind, address: str, port: int) -> bytes:
     return (
         frames.number(Tag.KIND, kind)
         + frames.text(Tag.ADDRESS, address)

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from emulator.app import chain
 from emulator.clock import Clock
 from emulator.errors import ApiError, ConcurrencyLimited
 from emulator.gateway.authority import API_NAMES
+from emulator.gateway.host_ports import HostPorts
 from emulator.gateway.hosts import Hosts
 from emulator.gateway.ingress import Ingress
 from emulator.gateway.passage import Passage
@@ -29,7 +30,7 @@ from emulator.journal import Journal
 from emulator.listeners import address, bind, serving
 from emulator.middleware import LOOPBACK_HOSTS, HostGuard, RequestRecord
 from emulator.paths import RUNTIMES
-from emulator.sandbox.agent import Agent, ConnectFailed, Spawn, Stream
+from emulator.sandbox.agent import Agent, ConnectFailed, Datagrams, Spawn, Stream
 from emulator.sandbox.images import Images
 from emulator.sandbox.runtimes import Catalogue
 from emulator.sandbox.shells import ENVIRONMENT
@@ -39,8 +40,8 @@ T = TypeVar("T")
 
 IMAGE = "python"
 API_HOSTS = (*LOOPBACK_HOSTS, *API_NAMES)
-WEB, FILES, NOBODY, SECRET = 8000, 8001, 8002, 8003
-"""Ports: `answering.py`, `http.server`, nothing, and `answering.py` without being declared."""
+WEB, FILES, NOBODY, SECRET, ECHO = 8000, 8001, 8002, 8003, 8004
+"""Ports: `answering.py`, `http.server`, nothing, `answering.py` undeclared, and `echoing.py`."""
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Service:
 
     agent: Agent
     name: str = "shop"
-    ports: Sequence[int] = (WEB, FILES, NOBODY)
+    ports: Sequence[int] = (WEB, FILES, NOBODY, ECHO)
     state: str = "running"
     wakes_on_demand: bool = True
     shows_freeze_page: bool = True
@@ -74,6 +75,9 @@ class Service:
     async def connect(self, port: int) -> Stream:
         self.connects += 1
         return await self.agent.connect(self.moved.get(port, port))
+
+    async def datagrams(self, port: int, receive: Callable[[bytes], None]) -> Datagrams:
+        return await self.agent.datagrams(port, receive)
 
 
 @dataclass
@@ -102,6 +106,7 @@ class Gate:
     agent: Agent
     passages: list[Passage]
     journal: Journal
+    host_ports: HostPorts
     loop: asyncio.AbstractEventLoop
     stop: asyncio.Event
 
@@ -176,7 +181,10 @@ async def _serve(tls: ssl.SSLContext, started: "Future[Gate]") -> None:
 
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(serving_container())
-        ingress = Ingress(Hosts(services, API_HOSTS), Reach(clock), clock, record)
+        reach = Reach(clock)
+        ingress = Ingress(Hosts(services, API_HOSTS), reach, clock, record)
+        host_ports = HostPorts("127.0.0.1", reach, clock, record)
+        stack.push_async_callback(host_ports.close_all)
         plain, secure = (stack.enter_context(bind("127.0.0.1", 0)) for _ in range(2))
         await stack.enter_async_context(serving(guarded(), plain, None, ingress))
         await stack.enter_async_context(serving(guarded(), secure, tls, ingress))
@@ -190,6 +198,7 @@ async def _serve(tls: ssl.SSLContext, started: "Future[Gate]") -> None:
                 agent=agent,
                 passages=passages,
                 journal=journal,
+                host_ports=host_ports,
                 loop=asyncio.get_running_loop(),
                 stop=stop,
             )
@@ -206,12 +215,14 @@ async def serving_container() -> AsyncIterator[Agent]:
         if not image.exists(client):
             pytest.skip(f"{IMAGE}: its image is not built here")
         async with session_agent(client, image.reference) as agent:
-            source = Path(__file__).with_name("answering.py").read_bytes()
-            await agent.write_file("/srv/answering.py", source, uid=0, gid=0)
+            for name in ("answering.py", "echoing.py"):
+                source = Path(__file__).with_name(name).read_bytes()
+                await agent.write_file(f"/srv/{name}", source, uid=0, gid=0)
             for port in (WEB, SECRET):
                 run(agent, "python3", "/srv/answering.py", str(port))
+            run(agent, "python3", "/srv/echoing.py", str(ECHO))
             run(agent, "python3", "-m", "http.server", str(FILES), "--directory", "/srv")
-            for port in (WEB, FILES, SECRET):
+            for port in (WEB, FILES, SECRET, ECHO):
                 await listening(agent, port)
             yield agent
     finally:

@@ -83,6 +83,8 @@ def test_nobody_else_says_where_a_request_comes_from(gate: Gate) -> None:
         "X-FORWARDED-PROTO: https",
         "Forwarded: for=10.0.0.1",
         "X-Forwarded-Host: evil.example",
+        "X_Forwarded_For: 10.0.0.1",
+        "Proxy: http://evil.example",
     )
     said = "\n".join(lines_of(ask(gate, get("/head", SHOP, *claims)))).lower()
     assert "10.0.0.1" not in said
@@ -156,6 +158,22 @@ def test_a_body_in_chunks_arrives_whole(http: httpx.Client) -> None:
     total = piece * 20
     said = http.post("/digest", content=iter([piece] * 20)).text
     assert said == f"{len(total)} {hashlib.sha256(total).hexdigest()}"
+
+
+def test_a_body_in_very_many_chunks_arrives_whole(gate: Gate) -> None:
+    count = 20_000
+    with connected(gate.port) as connection:
+        connection.sendall(request(POST, HOST, "Transfer-Encoding: chunked"))
+        connection.sendall(b"1\r\nx\r\n" * count + b"0\r\n\r\n")
+        found = hashlib.sha256(b"x" * count).hexdigest().encode()
+        assert Answer(until(connection, found)).body == b"%d %b" % (count, found)
+
+
+def test_an_answer_in_very_many_chunks_arrives_whole(gate: Gate) -> None:
+    given = request("HTTP/1.1 200 OK", "Transfer-Encoding: chunked")
+    given += b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n"
+    answer = ask(gate, post("/raw", given))
+    assert (answer.body, answer.complete) == (b"x" * 20_000, True)
 
 
 def test_a_large_answer_arrives_whole(gate: Gate, http: httpx.Client) -> None:
@@ -445,6 +463,14 @@ def test_a_later_head_without_end_is_refused(gate: Gate) -> None:
         assert Answer(until_end(connection)).status == 431
 
 
+def test_a_head_of_very_many_lines_is_refused(gate: Gate) -> None:
+    for count, status in ((200, 200), (300, 431), (5000, 431)):
+        sent = get("/head", SHOP, *("X: 1" for _ in range(count)), "Connection: close")
+        with connected(gate.port) as connection:
+            connection.sendall(sent)
+            assert Answer(until_end(connection)).status == status
+
+
 ANSWERS = {
     "nothing": b"",
     "words": b"hello\r\n\r\n",
@@ -456,6 +482,7 @@ ANSWERS = {
     "a space before the colon": request("HTTP/1.1 200 OK", "Content-Length : 3"),
     "a head without end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 150_000,
     "no status": request("HTTP/1.1 twice OK"),
+    "very many lines": request("HTTP/1.1 200 OK", *["X: 1"] * 300),
 }
 
 
@@ -481,6 +508,15 @@ def test_an_answer_that_breaks_off_is_no_whole_one(gate: Gate, given: str) -> No
         talk(gate.port, post("/raw", request("HTTP/1.1 200 OK", given, body=b"3\r\nabc")))
     )
     assert (answer.status, answer.complete) == (200, False)
+
+
+def test_an_old_client_knows_what_broke_off_by_a_reset(gate: Gate) -> None:
+    given = request("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", body=b"3\r\nabc\r\n")
+    old = request("POST /raw HTTP/1.0", HOST, f"Content-Length: {len(given)}", body=given)
+    with connected(gate.port) as connection:
+        connection.sendall(old)
+        with pytest.raises(ConnectionResetError):
+            until_end(connection)
 
 
 # --- states ------------------------------------------------------------------------------

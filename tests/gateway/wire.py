@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import httptools
 
-SECONDS = 20
+SECONDS = 10
 SHOP = "shop.on.localhost"
 
 

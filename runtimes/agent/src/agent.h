@@ -95,6 +95,9 @@ void channel_send_eof(struct agent *agent, struct channel *channel, uint8_t stre
 /* Notes that `length` received bytes were used up, and grants credit in large steps. */
 void channel_consumed(struct agent *agent, struct channel *channel, uint32_t length);
 
+/* OPENED for a connection, or a listener on `port`. */
+void channel_opened(struct agent *agent, const struct channel *channel, uint16_t port);
+
 /* Ends the channel with its one last frame: EXIT, REPORT, ERROR or CLOSE. */
 void channel_finish(struct agent *agent, struct channel *channel, uint8_t type,
                     struct slice payload);
@@ -110,7 +113,8 @@ void channels_sweep(struct agent *agent);
 
 /* What a kind of OPEN does: it opens the channel or refuses it. */
 typedef void open_function(struct agent *, uint32_t channel, const struct request *);
-open_function open_exec, open_write, open_mkdir, open_symlink, open_read, open_connect, open_listen;
+open_function open_exec, open_write, open_mkdir, open_symlink, open_read, open_connect, open_listen,
+    open_datagrams;
 
 /* Handles one frame of the emulator. */
 void agent_dispatch(struct agent *agent, const struct frame *frame);

@@ -80,6 +80,14 @@ void channel_consumed(struct agent *agent, struct channel *channel, uint32_t len
     channel->owed = 0;
 }
 
+void channel_opened(struct agent *agent, const struct channel *channel, uint16_t port)
+{
+    uint8_t bytes[16];
+    struct tlv_writer writer = {.bytes = bytes, .capacity = sizeof bytes};
+    tlv_u32(&writer, TAG_PORT, port);
+    agent_send(agent, FRAME_OPENED, 0, channel->id, (struct slice){bytes, (uint32_t)writer.length});
+}
+
 void channel_finish(struct agent *agent, struct channel *channel, uint8_t type,
                     struct slice payload)
 {

@@ -11,7 +11,7 @@
 static open_function *const openers[OPEN_KINDS] = {
     [OPEN_EXEC] = open_exec,       [OPEN_WRITE] = open_write,     [OPEN_MKDIR] = open_mkdir,
     [OPEN_SYMLINK] = open_symlink, [OPEN_READ] = open_read,       [OPEN_CONNECT] = open_connect,
-    [OPEN_LISTEN] = open_listen,
+    [OPEN_LISTEN] = open_listen,   [OPEN_DATAGRAMS] = open_datagrams,
 };
 
 static void forget_continued(struct agent *agent)

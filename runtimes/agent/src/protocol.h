@@ -49,6 +49,7 @@ enum open_kind {
     OPEN_CONNECT = 6,
     OPEN_LISTEN = 7,
     OPEN_ACCEPTED = 8,
+    OPEN_DATAGRAMS = 9,
     OPEN_KINDS,
 };
 

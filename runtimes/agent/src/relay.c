@@ -2,10 +2,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "address.h"
+#include "datagrams.h"
 #include "files.h"
 #include "inbox.h"
 #include "relay.h"
@@ -22,54 +22,6 @@ struct relay {
 struct listener {
     int fd;
 };
-
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    struct sockaddr_un local;
-};
-
-/* --- addresses --------------------------------------------------------------------------- */
-
-/* The size of the address, 0 when it is none. */
-static socklen_t parse_tcp(const struct request *request, union address *address)
-{
-    char text[INET6_ADDRSTRLEN] = "127.0.0.1";
-    *address = (union address){0};
-    if (request->port > UINT16_MAX ||
-        (request_has(request, TAG_ADDRESS) && !slice_text(request->address, text, sizeof text)))
-        return 0;
-    uint16_t port = htons((uint16_t)request->port);
-    if (inet_pton(AF_INET, text, &address->v4.sin_addr) == 1) {
-        address->v4.sin_family = AF_INET;
-        address->v4.sin_port = port;
-        return sizeof address->v4;
-    }
-    if (inet_pton(AF_INET6, text, &address->v6.sin6_addr) == 1) {
-        address->v6.sin6_family = AF_INET6;
-        address->v6.sin6_port = port;
-        return sizeof address->v6;
-    }
-    return 0;
-}
-
-static socklen_t parse_address(const struct request *request, union address *address)
-{
-    if (!request_has(request, TAG_PATH))
-        return parse_tcp(request, address);
-    *address = (union address){.local = {.sun_family = AF_UNIX}};
-    if (request->path.length == 0 ||
-        !slice_text(request->path, address->local.sun_path, sizeof address->local.sun_path))
-        return 0;
-    return sizeof address->local;
-}
-
-static uint16_t port_of(const union address *address)
-{
-    return ntohs(address->any.sa_family == AF_INET6 ? address->v6.sin6_port
-                                                    : address->v4.sin_port);
-}
 
 /* --- a connection ------------------------------------------------------------------------ */
 
@@ -119,14 +71,6 @@ static unsigned relay_interest(struct agent *agent, struct channel *channel, str
     return 1;
 }
 
-static void send_opened(struct agent *agent, const struct channel *channel, uint16_t port)
-{
-    uint8_t bytes[16];
-    struct tlv_writer writer = {.bytes = bytes, .capacity = sizeof bytes};
-    tlv_u32(&writer, TAG_PORT, port);
-    agent_send(agent, FRAME_OPENED, 0, channel->id, (struct slice){bytes, (uint32_t)writer.length});
-}
-
 static void relay_connected(struct agent *agent, struct channel *channel)
 {
     struct relay *relay = channel->state;
@@ -139,7 +83,7 @@ static void relay_connected(struct agent *agent, struct channel *channel)
         return;
     }
     relay->connecting = false;
-    send_opened(agent, channel, 0);
+    channel_opened(agent, channel, 0);
 }
 
 static void relay_receive(struct agent *agent, struct channel *channel)
@@ -229,7 +173,7 @@ static int connect_as(int fd, const struct request *request, const union address
 void open_connect(struct agent *agent, uint32_t id, const struct request *request)
 {
     union address address;
-    socklen_t size = parse_address(request, &address);
+    socklen_t size = address_parse(request, &address);
     if (size == 0) {
         agent_refuse(agent, id, EINVAL, "not an address to connect to");
         return;
@@ -282,7 +226,7 @@ static void announce(struct agent *agent, uint32_t id, uint32_t listener,
     tlv_u32(&writer, TAG_KIND, OPEN_ACCEPTED);
     tlv_u32(&writer, TAG_LISTENER, listener);
     tlv_bytes(&writer, TAG_ADDRESS, text, strlen(text));
-    tlv_u32(&writer, TAG_PORT, port_of(peer));
+    tlv_u32(&writer, TAG_PORT, address_port(peer));
     agent_send(agent, FRAME_OPEN, 0, id, (struct slice){bytes, (uint32_t)writer.length});
 }
 
@@ -331,7 +275,7 @@ static int make_listener(const union address *address, socklen_t size)
 void open_listen(struct agent *agent, uint32_t id, const struct request *request)
 {
     union address address;
-    socklen_t size = request_has(request, TAG_PORT) ? parse_tcp(request, &address) : 0;
+    socklen_t size = request_has(request, TAG_PORT) ? address_of_port(request, &address) : 0;
     if (size == 0) {
         agent_refuse(agent, id, EINVAL, "not an address to listen on");
         return;
@@ -351,7 +295,7 @@ void open_listen(struct agent *agent, uint32_t id, const struct request *request
     }
     listener->fd = fd;
     getsockname(fd, &address.any, &size);
-    send_opened(agent, channel, port_of(&address));
+    channel_opened(agent, channel, address_port(&address));
 }
 
 /* --- for CLEAN --------------------------------------------------------------------------- */
@@ -368,7 +312,7 @@ void relays_close(struct agent *agent)
 {
     for (unsigned at = 0; at < agent->channel_count; at++) {
         struct channel *channel = agent->channels[at];
-        if (channel->ops == &relay_ops)
+        if (channel->ops == &relay_ops || is_datagrams(channel))
             channel_finish(agent, channel, FRAME_CLOSE, (struct slice){0});
         else if (channel->ops == &listener_ops)
             drop_waiting(channel->state);

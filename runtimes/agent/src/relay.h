@@ -4,7 +4,7 @@
 
 #include "agent.h"
 
-/* Ends every relayed connection; listeners stay. */
+/* Ends every relayed connection and UDP socket; listeners stay. */
 void relays_close(struct agent *agent);
 
 unsigned listeners_count(const struct agent *agent);

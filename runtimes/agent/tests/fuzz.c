@@ -136,7 +136,7 @@ static void likely_fields(struct tlv_writer *writer, uint32_t kind)
             tlv_bytes(writer, TAG_PTY, size, sizeof size);
         if (below(4) == 0)
             tlv_bytes(writer, TAG_KEY, "kept", 1 + below(4));
-    } else if (kind == OPEN_CONNECT || kind == OPEN_LISTEN) {
+    } else if (kind == OPEN_CONNECT || kind == OPEN_LISTEN || kind == OPEN_DATAGRAMS) {
         tlv_u32(writer, TAG_PORT, below(3) ? 0 : number());
     } else {
         tlv_bytes(writer, TAG_ROOT, "/t", below(4) ? 2 : 1);
@@ -168,6 +168,7 @@ static uint32_t random_payload(uint8_t type, uint8_t *payload)
     } else if (type == FRAME_DATA || type == FRAME_PING) {
         writer.length = below(40) ? below(400) : below(PAYLOAD_MAX + 1);
         memset(payload, 'U', writer.length);
+        payload[0] = (uint8_t)(below(4) ? 0 : 'U');
     }
     for (uint32_t more = below(3); type == FRAME_OPEN && more > 0; more--)
         random_field(&writer);
