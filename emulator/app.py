@@ -92,9 +92,6 @@ async def serving_all(emulator: Emulator, listeners: Listeners) -> AsyncIterator
         inside = emulator.authority.server_context(API_NAMES)
         await stack.enter_async_context(serving(inner_app(emulator), emulator.inner, inside))
         stack.push_async_callback(emulator.sessions.close)  # while clients can still be told
-<<<<<<< HEAD
         stack.push_async_callback(emulator.services.close)
-=======
         stack.callback(emulator.logs.end_streams)
->>>>>>> vault
         yield

@@ -39,12 +39,9 @@ from emulator.sandbox.network import SEMITRUSTED, ZEROTRUST, Network, Zerotrust
 from emulator.sandbox.pool import RUNS_MAX, Policy, Pool
 from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.sandbox.starting import Starter
-<<<<<<< HEAD
 from emulator.services.doors import ServiceDoors
 from emulator.services.log import ServiceLogs
 from emulator.services.services import Services
-=======
->>>>>>> vault
 from emulator.services.vault import Vaults
 from emulator.sessions.command import Commands
 from emulator.sessions.disk import DiskWatch

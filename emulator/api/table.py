@@ -6,21 +6,14 @@ from emulator.api import (
     execute,
     jobs,
     keys,
-<<<<<<< HEAD
-    programs,
-    services,
-=======
     logs,
     programs,
->>>>>>> vault
+    services,
     sessions,
     shell,
     shell_names,
     system,
-<<<<<<< HEAD
     vault,
-=======
->>>>>>> vault
 )
 from emulator.api.call import Call, Handler, Json
 from emulator.emulator import Emulator
