@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from emulator.accounts import Account
 from emulator.errors import SandboxFailed
-from emulator.sandbox.agent import AgentLost, Stream
+from emulator.sandbox.agent import AgentLost, Datagrams, Stream
 from emulator.services.service import Service
 from emulator.services.services import Services
 
@@ -60,6 +60,12 @@ class ServedService:
         self._require_there()
         self.services.use(self.service)
         return await self.service.connect(port)
+
+    async def datagrams(self, port: int, receive: Callable[[bytes], None]) -> Datagrams:
+        """A UDP socket that talks to one of its ports; raises AgentError."""
+        self._require_there()
+        self.services.use(self.service)
+        return await self.service.machine.agent.datagrams(port, receive)
 
     def _require_there(self) -> None:
         """What is paused takes connections, and never answers them."""

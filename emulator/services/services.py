@@ -460,6 +460,9 @@ class OnDisk:
     def container_id(self) -> str:
         return self.service.record.container_id
 
+    async def hides(self) -> bool:
+        return await self.service.machine.hides()
+
     async def stop_for_disk(self, reason: str) -> None:
         """Freeze it, and tell its owner why."""
         await self.services.freeze(self.service)
