@@ -41,15 +41,23 @@ class LineFormatter(logging.Formatter):
     """`2026-01-14T12:00:00Z INFO    emulator.access request_id=req_1: GET /health 200 0.4 ms`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        lines = [line(record, record.getMessage())]
+        lines = [line(record)]
         if record.exc_info:
             trace = self.formatException(record.exc_info)
             lines += [f"  {masked(escape(part))}" for part in trace.splitlines()]
         return "\n".join(lines)
 
 
-def line(record: logging.LogRecord, message: str) -> str:
-    """What a record says, with `message`, on one line."""
+def line(record: logging.LogRecord) -> str:
+    """What a record says, on one line; made once for all who show it."""
+    known: str | None = getattr(record, "line", None)
+    if known is None:
+        known = record.line = line_with(record, record.getMessage())
+    return known
+
+
+def line_with(record: logging.LogRecord, message: str) -> str:
+    """The line of a record, with another message in it."""
     at = _second(int(record.created))
     request_id = getattr(record, "request_id", None)
     mark = f" request_id={request_id}" if request_id else ""

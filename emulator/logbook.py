@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Self
 
 from emulator.clock import Clock
 from emulator.errors import ConcurrencyLimited
-from emulator.log import line
+from emulator.log import line, line_with
 
 LINES_KEPT: Final = 10_000
 LINE_CHARACTERS: Final = 1_000
@@ -25,8 +25,8 @@ LINE_CHARACTERS: Final = 1_000
 FOLLOWERS_MOST: Final = 16
 """Streams of one account at the same time."""
 
-QUIET_SECONDS = 15.0
-"""After which a follower hears that nothing came: the vendor's client gives up after 120."""
+QUIET_SECONDS = 2.0
+"""After which a follower hears that nothing came: with that alone un.c heeds an interrupt."""
 
 _BATCH: Final = 256
 _ROOT: Final = "emulator"
@@ -224,5 +224,5 @@ def _source(logger: str) -> str:
 def _text(record: logging.LogRecord) -> str:
     """The line as it is printed, without the traces of errors, which may show what was sent."""
     untold = getattr(record, "untold", None)
-    text = line(record, record.getMessage() if untold is None else record.msg % untold)
+    text = line(record) if untold is None else line_with(record, record.msg % untold)
     return text if len(text) <= LINE_CHARACTERS else text[: LINE_CHARACTERS - 3] + "..."
