@@ -14,7 +14,6 @@ from emulator.emulator import Emulator
 from emulator.gateway.authority import API_NAMES, served_names
 from emulator.gateway.hosts import Hosts
 from emulator.gateway.ingress import Ingress
-from emulator.gateway.reach import Reach
 from emulator.injection import FaultInjection
 from emulator.listeners import Listeners, serving
 from emulator.middleware import LOOPBACK_HOSTS, HostGuard, RequestRecord
@@ -29,10 +28,9 @@ def api_app(emulator: Emulator) -> ASGIApp:
 
 def ingress_of(emulator: Emulator) -> Ingress:
     """The gateway of services, which share the listeners of the API."""
-    directory = ServiceDirectory(emulator.services, emulator.accounts.get)
+    directory = ServiceDirectory(emulator.services)
     hosts = Hosts(directory, (*LOOPBACK_HOSTS, *API_NAMES, *emulator.settings.allowed_hosts))
-    reach = Reach(emulator.clock)
-    return Ingress(hosts, reach, emulator.clock, emulator.journal.record_passage)
+    return Ingress(hosts, emulator.reach, emulator.clock, emulator.journal.record_passage)
 
 
 def inner_app(emulator: Emulator) -> ASGIApp:

@@ -8,6 +8,7 @@ from emulator.auth import Authenticator
 from emulator.clock import Clock
 from emulator.faults import FaultRules
 from emulator.gateway.authority import Authority
+from emulator.gateway.reach import Reach
 from emulator.jobs import Jobs
 from emulator.journal import Journal
 from emulator.limits import RateLimits, Slots
@@ -21,6 +22,7 @@ from emulator.sandbox.images import Images
 from emulator.sandbox.network import Network
 from emulator.sandbox.pool import Pool
 from emulator.sandbox.runtimes import Catalogue
+from emulator.services.changes import Changing
 from emulator.services.doors import ServiceDoors
 from emulator.services.services import Services
 from emulator.services.vault import Vaults
@@ -60,7 +62,9 @@ class Emulator:
     inner: socket.socket
     sessions: Sessions
     services: Services
+    service_changes: Changing
     service_doors: ServiceDoors
+    reach: Reach
     vaults: Vaults
 
     def obstacles(self) -> list[str]:

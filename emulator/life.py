@@ -17,7 +17,9 @@ from emulator.faults import FaultRules
 from emulator.gateway import inner
 from emulator.gateway.authority import Authority
 from emulator.gateway.egress import Egress, EgressSettings
+from emulator.gateway.host_ports import HostPorts
 from emulator.gateway.inner import Inner
+from emulator.gateway.reach import Reach
 from emulator.gateway.semitrusted import Semitrusted
 from emulator.gateway.trust import Trust
 from emulator.jobs import Jobs
@@ -39,6 +41,7 @@ from emulator.sandbox.network import SEMITRUSTED, ZEROTRUST, Network, Zerotrust
 from emulator.sandbox.pool import RUNS_MAX, Policy, Pool
 from emulator.sandbox.runtimes import Catalogue, Runtime
 from emulator.sandbox.starting import Starter
+from emulator.services.changes import Changing
 from emulator.services.doors import ServiceDoors
 from emulator.services.log import ServiceLogs
 from emulator.services.services import Services
@@ -144,6 +147,8 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         stack.push_async_callback(runs.close)
         sessions = _sessions(settings, database, catalogue, builder, slots, budget, clock, machines)
         vaults = Vaults(VaultStore(database, box), clock)
+        reach = Reach(clock)
+        host_ports = HostPorts(settings.host, reach, clock, journal.record_passage)
         services = Services(
             machines,
             builder,
@@ -154,6 +159,8 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             slots,
             sessions.promises,
             sessions.commands,
+            host_ports,
+            accounts.get,
             clock,
             settings.queue_timeout,
         )
@@ -168,6 +175,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         stack.push_async_callback(sessions.recordings.close)
         stack.push_async_callback(sessions.close)
         stack.push_async_callback(services.close)
+        stack.push_async_callback(host_ports.close_all)
         await stack.enter_async_context(_beside(watch.run()))
         yield Emulator(
             settings=settings,
@@ -195,6 +203,8 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             inner=listener,
             sessions=sessions,
             services=services,
+            service_changes=Changing(services, machines, sessions.promises),
+            reach=reach,
             service_doors=ServiceDoors(services, catalogue.shells),
             vaults=vaults,
         )
@@ -361,6 +371,8 @@ async def housekeeping(emulator: Emulator) -> None:
     while True:
         emulator.jobs.expire()
         await emulator.sessions.tidy()
+        if emulator.settings.service_idle:
+            await emulator.services.freeze_idle(emulator.settings.service_idle)
         await asyncio.sleep(EXPIRE_EVERY_SECONDS)
 
 

@@ -225,6 +225,13 @@ SETTINGS: tuple[Setting, ...] = (
         "MODE",
     ),
     Setting(
+        "service_idle",
+        _within(0, 1 << 24),
+        _fixed(0),
+        "seconds after which a service that nobody uses is frozen until a request comes; 0: never",
+        "SECONDS",
+    ),
+    Setting(
         "session_disk",
         _within(16, 1 << 24),
         _fixed(8192),
@@ -357,6 +364,7 @@ class Settings:
     memory_budget: int
     session_memory: int
     service_network: str
+    service_idle: int
     session_disk: int
     disk_floor: int
     queue_timeout: int

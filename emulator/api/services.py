@@ -12,6 +12,7 @@ from emulator.jobs import JobStatus
 from emulator.results import printed, shown
 from emulator.sandbox.limits import MEMORY_PER_VCPU, MIB
 from emulator.sandbox.program import Ending
+from emulator.services.changes import Changes
 from emulator.services.service import Service
 from emulator.services.services import Wanted
 from emulator.stop import Stop, Stopped
@@ -47,6 +48,7 @@ def _wanted(emulator: Emulator, call: Call) -> Wanted:
         vcpu=int(fields.get("vcpu", 1)),
         unfreeze_on_demand=fields.get("unfreeze_on_demand", True),
         input_files=input_files(fields.get("input_files", ())),
+        variables=fields.get("env", {}),
     )
 
 
@@ -76,21 +78,18 @@ async def get_service(emulator: Emulator, call: Call) -> Reply:
 
 
 async def update_service(emulator: Emulator, call: Call) -> Reply:
-    """Change what is named; the size first, which may be refused."""
-    service, services = _find(emulator, call), emulator.services
+    """Change what is named, all of it or nothing."""
+    service = _find(emulator, call)
     fields: Mapping[str, Any] = call.fields
-    if "custom_domains" in fields:
-        services.set_domains(service, fields["custom_domains"])
-    if "name" in fields:
-        services.rename(service, fields["name"])
-    if "vcpu" in fields and int(fields["vcpu"]) != service.record.vcpu:
-        await services.resize(service, int(fields["vcpu"]), call.account)
-    if "ports" in fields:
-        service.record.ports = [int(port) for port in fields["ports"]]
-    for name in ("unfreeze_on_demand", "show_freeze_page"):
-        if name in fields:
-            setattr(service.record, name, fields[name])
-    await services.saved(service)
+    changes = Changes(
+        name=fields.get("name"),
+        custom_domains=fields.get("custom_domains"),
+        vcpu=int(fields["vcpu"]) if "vcpu" in fields else None,
+        ports=[int(port) for port in fields["ports"]] if "ports" in fields else None,
+        unfreeze_on_demand=fields.get("unfreeze_on_demand"),
+        show_freeze_page=fields.get("show_freeze_page"),
+    )
+    await emulator.service_changes.update(service, changes, call.account)
     return Reply(_document(emulator, call, service))
 
 
@@ -98,12 +97,12 @@ async def set_domains(emulator: Emulator, call: Call) -> Reply:
     """Replace, add or remove custom domains."""
     service = _find(emulator, call)
     fields: Mapping[str, Any] = call.fields
-    now = service.record.custom_domains
-    removed = {name.lower() for name in fields.get("remove", ())}
-    kept = [name for name in now if name not in removed]
-    wanted = fields.get("custom_domains", [*kept, *fields.get("add", ())])
-    emulator.services.set_domains(service, wanted)
-    await emulator.services.saved(service)
+    await emulator.service_changes.set_domains(
+        service,
+        fields.get("custom_domains"),
+        added=fields.get("add", ()),
+        removed=fields.get("remove", ()),
+    )
     return Reply(_document(emulator, call, service))
 
 
@@ -231,4 +230,5 @@ def _summary(emulator: Emulator, call: Call, service: Service) -> Json:
         "locked": record.locked,
         "unfreeze_on_demand": record.unfreeze_on_demand,
         "show_freeze_page": record.show_freeze_page,
+        "host_ports": dict(record.host_ports),
     }

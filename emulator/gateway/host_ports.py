@@ -21,16 +21,6 @@ logger = logging.getLogger(__name__)
 
 Transport = Literal["tcp", "udp"]
 
-PROTOCOLS: Mapping[str, tuple[Transport, ...]] = {
-    "minecraft": ("tcp",),
-    "mumble": ("tcp", "udp"),
-    "teamspeak": ("tcp", "udp"),
-    "source": ("tcp", "udp"),
-    "tcp": ("tcp",),
-    "udp": ("udp",),
-}
-"""What the ports of a service of each type speak; those of any other type speak HTTP."""
-
 MOST_PEERS = 128
 """Others that talk to one port at a time; further ones are not heard."""
 
@@ -72,6 +62,12 @@ class HostPorts:
                 await made.listen(self._bound(protocol, preferred))
                 self._open[key] = made
             return self._open[key].number
+
+    async def close_one(self, service_id: str, port: int, protocol: Transport) -> None:
+        """Close one of a service, if it is open, and end what is connected to it."""
+        made = self._open.pop((service_id, port, protocol), None)
+        if made is not None:
+            await made.close()
 
     async def close(self, service_id: str) -> None:
         """Close those of a service, and end what is connected to them."""

@@ -92,6 +92,7 @@ class Reach:
     async def _lease(self, served: Served, connect: Callable[[], Awaitable[C]]) -> Lease[C]:
         room = self._rooms.setdefault(served.id, _Room())
         room.visitors += 1
+        served.enter()
         try:
             await self._turn(room)
         except BaseException:
@@ -142,6 +143,7 @@ class Reach:
         self._left(served, room)
 
     def _left(self, served: Served, room: _Room) -> None:
+        served.leave()
         room.visitors -= 1
         if room.visitors == 0:
             del self._rooms[served.id]

@@ -43,6 +43,11 @@ class Served(Protocol):
     async def wake(self) -> None:
         """Return when it is not frozen any more; raises ApiError (429 no slot, 500 lost)."""
 
+    def enter(self) -> None:
+        """Somebody is connected, or about to be, until `leave`."""
+
+    def leave(self) -> None: ...
+
     async def connect(self, port: int) -> Stream:
         """A new TCP connection to a port of its loopback; raises AgentError."""
 

@@ -37,7 +37,7 @@ def domains(wanted: Iterable[str], owner: str, services: Iterable[Service]) -> l
         BadRequest: one is no name that could be had.
         DomainTaken: another service has one.
     """
-    chosen = list(dict.fromkeys(name.lower().rstrip(".") for name in wanted))
+    chosen = lowered(wanted)
     taken = {name: it for it in services for name in it.record.custom_domains}
     for name in chosen:
         if _is_reserved(name):
@@ -47,6 +47,11 @@ def domains(wanted: Iterable[str], owner: str, services: Iterable[Service]) -> l
             whose = "this key" if other.record.owner == owner else "another key"
             raise DomainTaken(f"custom_domains: {name} belongs to a service of {whose}")
     return chosen
+
+
+def lowered(wanted: Iterable[str]) -> list[str]:
+    """Host names as they are kept: in lower case, without a final dot, each once."""
+    return list(dict.fromkeys(name.lower().rstrip(".") for name in wanted))
 
 
 def _is_reserved(name: str) -> bool:

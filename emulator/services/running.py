@@ -59,6 +59,7 @@ class Running:
         machine.connects_for(Origin(service.id, record.owner, "service_id"))
         self.renew_environment(service)
         record.exit_code, service.message = None, None
+        service.active_at = self._clock.monotonic()
         pipe = await bootstrap.open_pipe(machine)
         self._follow(service, self._hear(service, pipe))
         self._follow(service, self._until_lost(service))
@@ -77,6 +78,7 @@ class Running:
         record, machine = service.record, service.machine
         machine.connects_for(Origin(service.id, record.owner, "service_id"))
         self.renew_environment(service)
+        service.active_at = self._clock.monotonic()
         agent = machine.agent
         if bootstrap.PIPE_KEY in machine.kept:
             pipe = agent.adopt(bootstrap.PIPE_KEY)

@@ -2,28 +2,37 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 
 from emulator import ids
 from emulator.accounts import Account
 from emulator.clock import Clock
-from emulator.errors import BadRequest, Conflict, Locked, NoCapacity, NotFound, SandboxFailed
+from emulator.errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    Locked,
+    NoCapacity,
+    NotFound,
+    SandboxFailed,
+)
 from emulator.limits import Holding, Slots
 from emulator.sandbox.agent import AgentError
 from emulator.sandbox.builder import Builder, built
 from emulator.sandbox.engine import EngineError
 from emulator.sandbox.inputs import Inputs
-from emulator.sandbox.limits import MIB
 from emulator.sandbox.machine import ROOT_USER, Machine, Machines
 from emulator.sandbox.program import InputFile, Outcome
 from emulator.sandbox.shells import IMAGE, Shells
 from emulator.services import names
 from emulator.services.log import ServiceLogs
+from emulator.services.ports import HostPorts, keep_open
 from emulator.services.running import Running
+from emulator.services.served import ServedService
 from emulator.services.service import Service, State
-from emulator.services.vault import Vaults
+from emulator.services.vault import Variables, Vaults
 from emulator.sessions.command import Commands
 from emulator.sessions.ending import Ending, forced
 from emulator.sessions.failures import failures
@@ -34,6 +43,9 @@ from emulator.store.services import ServiceRecord, ServiceStore
 logger = logging.getLogger(__name__)
 
 _DESTROYED = "The service was destroyed"
+
+AccountOf = Callable[[str], Account | None]
+"""The account of a public key; None when it was revoked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +61,7 @@ class Wanted:
     vcpu: int
     unfreeze_on_demand: bool
     input_files: tuple[InputFile, ...] = ()
+    variables: Variables = field(default_factory=dict, repr=False)
 
 
 class Services:
@@ -65,10 +78,14 @@ class Services:
         slots: Slots,
         promises: Promises,
         commands: Commands,
+        host_ports: HostPorts,
+        account_of: AccountOf,
         clock: Clock,
         queue_seconds: int,
     ) -> None:
         self._commands = commands
+        self._host_ports = host_ports
+        self._account_of = account_of
         self.running = Running(machines, store, logs, vaults, clock)
         self.logs = logs
         self.vaults = vaults
@@ -109,6 +126,7 @@ class Services:
         """Start a service; its script runs when this returns.
 
         Raises:
+            BadRequest: no process can have its variables.
             Conflict: the account has one of this name.
             DomainTaken: another service has one of its domains.
             ConcurrencyLimited: no slot is free.
@@ -136,8 +154,13 @@ class Services:
                 await Inputs(machine.agent, wanted.input_files, ROOT_USER).written()
             self._services[service.id] = service
             undo.callback(self._services.pop, service.id)
+            undo.push_async_callback(self._host_ports.close, service.id)
+            await self.open_ports(service)
             await asyncio.wrap_future(self._store.save(record))
             undo.callback(self._store.remove, service.id)
+            if wanted.variables:
+                undo.push_async_callback(self.vaults.forget, service.id)
+                await self.vaults.fill(service.id, wanted.variables)
             stop.check()
             with failures():
                 await self.running.start(service)
@@ -179,6 +202,7 @@ class Services:
         for client in tuple(service.clients):
             client.end(forced("exit", _DESTROYED))
         service.slots.end()
+        await self._host_ports.close(service.id)
         await service.boost.aclose()
         await service.memory.aclose()
         await self._remove(service.machine)
@@ -245,6 +269,7 @@ class Services:
                 logger.warning("service %s is not unfrozen: %s", service.id, error)
                 raise SandboxFailed("The service's container does not answer") from error
             service.record.frozen, service.message = False, None
+            self.use(service)
             seconds = self._clock.monotonic() - began
             await self.saved(service)
             return seconds
@@ -288,61 +313,25 @@ class Services:
                 await self.running.start(service)
             await self.saved(service)
 
-    async def resize(self, service: Service, vcpu: int, account: Account) -> None:
-        """Give it another number of vCPUs, with 2 GiB each.
+    @contextmanager
+    def _used(self, service: Service) -> Iterator[None]:
+        service.visitors += 1
+        try:
+            yield
+        finally:
+            service.visitors -= 1
+            self.use(service)
 
-        Raises:
-            Conflict: it uses more memory than it would have.
-            ConcurrencyLimited: each vCPU over what it was made with takes a slot.
-            NoCapacity: there was no memory for it in time.
-        """
-        record = service.record
-        async with self.held(service):
-            require_running(service)
-            await self._check_memory(service, vcpu)
-            more = max(0, vcpu - record.base_vcpu) - record.added_vcpu
-            async with AsyncExitStack() as undo:
-                if more > 0:
-                    service.slots.take(account, more)
-                    undo.callback(service.slots.give_back, more)
-                added = max(0, vcpu - record.base_vcpu)
-                promised = await self._promises.make(added, record.owner, Stop())
-                undo.push_async_callback(promised.aclose)
-                with failures():
-                    await self._machines.resize(service.machine, vcpu)
-                if service.over:
-                    return
-                undo.pop_all()
-            service.slots.give_back(max(0, -more))
-            service.boost, before = promised, service.boost
-            await before.aclose()
-            record.vcpu = vcpu
-            await self.saved(service)
+    async def wake(self, service: Service) -> None:
+        """Let it go on, in its owner's name, as a request to it asks for; raises ApiError."""
+        account = self._account_of(service.record.owner)
+        if account is None:
+            raise SandboxFailed("The key of this service was revoked")
+        await self.unfreeze(service, account)
 
-    async def _check_memory(self, service: Service, vcpu: int) -> None:
-        limit = self._machines.limits(vcpu).memory_bytes
-        if vcpu >= service.record.vcpu:
-            return
-        with failures():
-            used = await self._machines.memory_in_use(service.machine)
-        if used > limit:
-            raise Conflict(
-                f"The service uses {used // MIB} MiB of memory, and would have {limit // MIB} MiB"
-            )
-
-    def rename(self, service: Service, name: str) -> None:
-        """Another name, and with it another host name; raises Conflict."""
-        if name == service.record.name:
-            return
-        others = [one for one in self.all() if one is not service]
-        names.require_free_name(name, service.record.owner, others)
-        service.record.name = name
-        service.record.label = names.label(name, service.id, others)
-
-    def set_domains(self, service: Service, wanted: Sequence[str]) -> None:
-        """Raises BadRequest or DomainTaken."""
-        others = [one for one in self.all() if one is not service]
-        service.record.custom_domains = names.domains(wanted, service.record.owner, others)
+    async def open_ports(self, service: Service) -> None:
+        """Open the ports of this machine that it asks for, and no others; raises NoCapacity."""
+        await keep_open(self._host_ports, ServedService(service, self))
 
     def use(self, service: Service) -> None:
         """Somebody uses it now: it is not idle."""
@@ -352,10 +341,9 @@ class Services:
         """Freeze those that nobody used for so long, and that a request would wake."""
         before = self._clock.monotonic() - seconds
         for service in self.all():
-            used = bool(service.clients) or service.active_at >= before
-            runs = service.state is State.RUNNING and not service.record.frozen
-            if runs and not used and service.record.unfreeze_on_demand:
-                await self.freeze(service)
+            if _is_idle(service, before):
+                with suppress(ApiError):  # it stays as it is, and is tried again
+                    await self.freeze(service)
 
     async def saved(self, service: Service) -> None:
         """Return when what it is now is on disk."""
@@ -377,7 +365,7 @@ class Services:
             SandboxFailed: its container does not answer.
         """
         require_running(service)
-        with failures():
+        with failures(), self._used(service):
             if files:
                 await _cleared(service.machine, files)
                 await Inputs(service.machine.agent, files, ROOT_USER).written()
@@ -412,7 +400,8 @@ class Services:
         await asyncio.gather(
             *(self._restore(it, states.get(it.record.container_id)) for it in self.all())
         )
-        await self.logs.keep_only([record.service_id for record in records])
+        await self.logs.keep_only(list(self._services))
+        self.vaults.keep_only(list(self._services))
         return len(records)
 
     async def _restore(self, service: Service, state: str | None) -> None:
@@ -422,6 +411,10 @@ class Services:
         service.slots.resume(record.slots)
         with suppress(NoCapacity):
             service.memory = await self._promises.make(record.vcpu, record.owner, Stop(), 0.1)
+        try:
+            await self.open_ports(service)
+        except NoCapacity as error:
+            logger.warning("service %s: %s", service.id, error.details)
         self.running.renew_environment(service)
         service.stopped = state not in ("running", "paused")
         if record.frozen:
@@ -467,6 +460,13 @@ class OnDisk:
         """Freeze it, and tell its owner why."""
         await self.services.freeze(self.service)
         self.service.message = reason
+
+
+def _is_idle(service: Service, before: float) -> bool:
+    """Whether it waits for requests alone, and had none since `before`."""
+    used = service.clients or service.visitors or service.active_at >= before
+    runs = service.state is State.RUNNING and not service.record.frozen
+    return runs and not used and service.record.unfreeze_on_demand and bool(service.record.ports)
 
 
 def require_running(service: Service) -> None:

@@ -73,6 +73,10 @@ class Vaults:
         """Remove the vault of a service that is deleted."""
         await self.take_out(service_id, None)
 
+    def keep_only(self, service_ids: Collection[str]) -> None:
+        """Remove those of all other services."""
+        self._store.keep_only(service_ids)
+
     async def _keep(self, service_id: str, variables: Variables) -> Vault:
         now = self._clock.time()
         if variables:

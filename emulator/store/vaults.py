@@ -1,6 +1,6 @@
 """The vaults of services on disk, sealed: what they hold is read with the master key alone."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 
 import msgspec
@@ -53,3 +53,12 @@ class VaultStore:
             connection.execute(statement)
 
         return self._database.submit(write, urgent=True)
+
+    def keep_only(self, service_ids: Collection[str]) -> None:
+        """Queue the removal of those of all other services."""
+        statement = delete(vaults).where(vaults.c.service_id.not_in(service_ids))
+
+        def write(connection: Connection) -> None:
+            connection.execute(statement)
+
+        self._database.submit(write)

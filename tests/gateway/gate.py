@@ -56,6 +56,7 @@ class Service:
     shows_freeze_page: bool = True
     account: str = "unsb-pk-test"
     wakes: int = 0
+    visitors: int = 0
     connects: int = 0
     moved: dict[int, int] = field(default_factory=dict)
     wake_fails: ApiError | None = None
@@ -71,6 +72,12 @@ class Service:
         if self.wake_fails is not None:
             raise self.wake_fails
         self.state = "running"
+
+    def enter(self) -> None:
+        self.visitors += 1
+
+    def leave(self) -> None:
+        self.visitors -= 1
 
     async def connect(self, port: int) -> Stream:
         self.connects += 1

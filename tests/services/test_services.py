@@ -44,6 +44,7 @@ def test_a_service_tells_all_that_clients_read(services: Maker) -> None:
         "locked": False,
         "unfreeze_on_demand": True,
         "show_freeze_page": True,
+        "host_ports": {},
         "created_at": service["created_at"],
     }
     assert service["id"].startswith("unsb-service-")
