@@ -130,7 +130,12 @@ class Running:
             async for _, piece in pipe.output():
                 await self._logs.write(service.id, piece)
         except OSError as error:
-            logger.warning("the log of service %s is not written: %s", service.id, error.strerror)
+            logger.warning(
+                "the log of service %s is not written: %s",
+                service.id,
+                error.strerror,
+                extra={"account": service.record.owner},
+            )
             async for _ in pipe.output():
                 pass
 
@@ -193,7 +198,12 @@ class Running:
                 try:
                     await self.revive(service)
                 except (AgentError, EngineError) as error:
-                    logger.warning("service %s does not start again: %s", service.id, error)
+                    logger.warning(
+                        "service %s does not start again: %s",
+                        service.id,
+                        error,
+                        extra={"account": service.record.owner},
+                    )
                 else:
                     return
         service.state, service.message = State.FAILED, GONE

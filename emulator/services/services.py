@@ -266,7 +266,12 @@ class Services:
                 await self._go_on(service)
             except (AgentError, EngineError) as error:
                 service.slots.give_back(count)
-                logger.warning("service %s is not unfrozen: %s", service.id, error)
+                logger.warning(
+                    "service %s is not unfrozen: %s",
+                    service.id,
+                    error,
+                    extra={"account": service.record.owner},
+                )
                 raise SandboxFailed("The service's container does not answer") from error
             service.record.frozen, service.message = False, None
             self.use(service)
@@ -414,7 +419,9 @@ class Services:
         try:
             await self.open_ports(service)
         except NoCapacity as error:
-            logger.warning("service %s: %s", service.id, error.details)
+            logger.warning(
+                "service %s: %s", service.id, error.details, extra={"account": service.record.owner}
+            )
         self.running.renew_environment(service)
         service.stopped = state not in ("running", "paused")
         if record.frozen:
@@ -430,7 +437,12 @@ class Services:
                 )
                 await self.running.take_up(service)
         except (AgentError, EngineError) as error:
-            logger.warning("service %s does not start again: %s", service.id, error)
+            logger.warning(
+                "service %s does not start again: %s",
+                service.id,
+                error,
+                extra={"account": service.record.owner},
+            )
             service.state, service.message = State.FAILED, f"Its container does not start: {error}"
 
     async def close(self) -> None:
