@@ -15,7 +15,7 @@ from emulator.faults import Answer
 from emulator.middleware import refuse
 
 DEFAULT_ENTRIES = 100
-_CONNECTION_FIELDS = ("account", "job_id", "session_id", "sandbox", "way", "outcome")
+_CONNECTION_FIELDS = ("account", "job_id", "session_id", "service_id", "sandbox", "way", "outcome")
 Endpoint = Callable[[Emulator, Request], Awaitable[Response]]
 
 

@@ -28,6 +28,9 @@ WORKER_SECONDS = 1.0
 REVIVALS = (0.5, 1, 2, 5, 10, 30, 60)
 """Seconds between attempts to start a container again that has ended: the engine may be away."""
 
+REACHED_SECONDS = 5.0
+"""How long the first port of a service may not answer yet, after its script has ended well."""
+
 GONE = "The service's container ended: it was killed, or the engine was restarted"
 _ENDED = forced("error", GONE, GONE)
 
@@ -147,8 +150,10 @@ class Running:
         except (AgentLost, TimeoutError):
             return
         service.record.exit_code = code
-        self._judge(service, code or 0)
         self._store.save(service.record)
+        if not code and service.record.ports:
+            await self._clock.sleep(REACHED_SECONDS)  # `_until_reached` may know it before
+        self._judge(service, code or 0)
 
     def _judge(self, service: Service, code: int) -> None:
         """A script that did its work leaves a service that runs."""

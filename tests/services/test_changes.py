@@ -97,15 +97,12 @@ def test_a_change_that_is_refused_changes_nothing(services: Maker) -> None:
 
 def test_a_service_that_nobody_uses_is_frozen_until_a_request(services: Maker) -> None:
     web = services.ready(ports=[8080], bootstrap="exec python3 -m http.server 8080")
-    busy = services.ready(ports=[8080], bootstrap="exec python3 -m http.server 8080")
+    busy = services.ready(service_type="tcp", ports=[7000], bootstrap=ECHO)
     worker = services.ready(bootstrap="sleep 1000 & ")
     emulator = services.server.emulator
-    port = services.server.api.rpartition(":")[2]
-    with socket.create_connection(("127.0.0.1", int(port)), 20) as connected:
-        name = busy["url"].partition("//")[2].encode()
-        connected.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\nHost: " + name + b"\r\n\r\n")
-        visited = emulator.services.find_by_id(busy["id"])
-        assert visited is not None
+    visited = emulator.services.find_by_id(busy["id"])
+    assert visited is not None
+    with socket.create_connection(("127.0.0.1", busy["host_ports"]["7000/tcp"]), 20):
         eventually(lambda: visited.visitors == 1)
         services.server.call(emulator.services.freeze_idle(0))
         states = [services.read(service)["state"] for service in (web, busy, worker)]
@@ -113,3 +110,10 @@ def test_a_service_that_nobody_uses_is_frozen_until_a_request(services: Maker) -
     host = {"Host": web["url"].partition("//")[2]}
     answer = httpx.get(services.server.api, headers=host, timeout=30)
     assert (answer.status_code, services.read(web)["state"]) == (200, "running")
+
+
+def test_what_a_script_leaves_to_start_is_waited_for(services: Maker) -> None:
+    late = "(sleep 0.7; exec python3 -m http.server 8080) &"
+    service = services(ports=[8080], bootstrap=late)
+    host = {"Host": service["url"].partition("//")[2]}
+    assert httpx.get(services.server.api, headers=host, timeout=30).status_code == 200
