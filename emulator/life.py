@@ -148,7 +148,9 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         sessions = _sessions(settings, database, catalogue, builder, slots, budget, clock, machines)
         vaults = Vaults(VaultStore(database, box), clock)
         reach = Reach(clock)
-        host_ports = HostPorts(settings.host, reach, clock, journal.record_passage)
+        host_ports = HostPorts(
+            settings.host, reach, clock, journal.record_passage, settings.service_ports
+        )
         services = Services(
             machines,
             builder,

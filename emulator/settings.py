@@ -76,6 +76,16 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _port_range(text: str) -> tuple[int, ...]:
+    if not text:
+        return ()
+    low, _, high = text.partition("-")
+    numbers = range(_port(low), _port(high or low) + 1)
+    if not numbers or not numbers[0]:
+        raise ValueError("must be LOW-HIGH, from 1 to 65535")
+    return tuple(numbers)
+
+
 def _choice(*allowed: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in allowed:
@@ -225,6 +235,13 @@ SETTINGS: tuple[Setting, ...] = (
         "MODE",
     ),
     Setting(
+        "service_ports",
+        _port_range,
+        _fixed(()),
+        "ports of this machine for services that speak no HTTP; empty: any free ones",
+        "LOW-HIGH",
+    ),
+    Setting(
         "service_idle",
         _within(0, 1 << 24),
         _fixed(0),
@@ -364,6 +381,7 @@ class Settings:
     memory_budget: int
     session_memory: int
     service_network: str
+    service_ports: tuple[int, ...]
     service_idle: int
     session_disk: int
     disk_floor: int

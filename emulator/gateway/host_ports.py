@@ -1,10 +1,12 @@
 """Ports of this machine that lead to ports of services, for what speaks no HTTP."""
 
 import asyncio
+import errno
 import logging
+import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, Protocol, cast
 
@@ -39,12 +41,15 @@ _SOCKETS: Mapping[Transport, socket.SocketKind] = {
 class HostPorts:
     """The open ones; a port stays the same for as long as it is open."""
 
-    def __init__(self, host: str, reach: Reach, clock: Clock, record: Record) -> None:
-        """`host` is the address that they are opened on."""
+    def __init__(
+        self, host: str, reach: Reach, clock: Clock, record: Record, numbers: Sequence[int] = ()
+    ) -> None:
+        """`host` is the address that they are opened on; `numbers` they may have, or any."""
         self._host = host
         self._reach = reach
         self._clock = clock
         self._record = record
+        self._numbers = numbers
         self._open: dict[tuple[str, int, Transport], _Port] = {}
         self._opening = asyncio.Lock()
 
@@ -80,9 +85,13 @@ class HostPorts:
         await asyncio.gather(*(port.close() for port in ports))
 
     def _bound(self, protocol: Transport, preferred: int) -> socket.socket:
-        if preferred:
+        allowed = preferred in self._numbers or not self._numbers
+        for number in (preferred if allowed else 0, *self._numbers):
             with suppress(OSError):
-                return _bound(self._host, preferred, protocol)
+                if number:
+                    return _bound(self._host, number, protocol)
+        if self._numbers:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         return _bound(self._host, 0, protocol)
 
 

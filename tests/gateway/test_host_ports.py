@@ -9,8 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from emulator.gateway import host_ports
-from emulator.gateway.host_ports import PEER_SECONDS, Transport
-from tests.gateway.gate import ECHO, NOBODY, Gate, no_slot
+from emulator.gateway.host_ports import PEER_SECONDS, HostPorts, Transport
+from emulator.gateway.reach import Reach
+from tests.gateway.gate import ECHO, NOBODY, WEB, Gate, no_slot
 from tests.gateway.wire import SECONDS, connected, eventually, until_end
 
 MIB = 1 << 20
@@ -222,3 +223,19 @@ def test_a_port_that_is_taken_is_not_fought_for(gate: Gate, protocol: Transport)
 def test_tcp_and_udp_may_have_the_same_number(gate: Gate) -> None:
     port = opened(gate, "tcp")
     assert opened(gate, "udp", preferred=port) == port
+
+
+def test_the_numbers_may_be_chosen_beforehand(gate: Gate) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        numbers = [taken.getsockname()[1], free.getsockname()[1]]
+        free.close()
+        reach, record = Reach(gate.clock), gate.passages.append
+        ports = HostPorts("127.0.0.1", reach, gate.clock, record, numbers)
+        shop = gate.services.by_name["shop"]
+        try:
+            assert gate.call(ports.open(shop, ECHO, "tcp", preferred=1)) == numbers[1]
+            with pytest.raises(OSError, match="in use"):
+                gate.call(ports.open(shop, WEB, "tcp"))
+        finally:
+            gate.call(ports.close_all())
