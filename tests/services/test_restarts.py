@@ -54,6 +54,7 @@ python3 counter.py &
 WEB: Mapping[str, object] = {"ports": [8080], "bootstrap": COUNTER}
 WAITING = "echo begun; until [ -e go ]; do sleep 0.05; done; echo over; exit 3"
 FROM_INSIDE = "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/unheard')"
+AT_A_TIME = 3
 STARTED_AGAIN = "the container was started again"
 
 
@@ -178,6 +179,14 @@ def in_flight(api: str) -> Iterator[Send]:
         yield lambda method, path, body: threads.submit(send, method, path, body)
 
 
+def _destroy_all(client: Client) -> None:
+    def destroy(service: Json) -> int:
+        return client.send("DELETE", f"/services/{service['id']}").status_code
+
+    with ThreadPoolExecutor(AT_A_TIME) as threads:
+        assert set(threads.map(destroy, Asker(client).listed())) == {200}
+
+
 @dataclass(frozen=True)
 class After:
     """Services of before a kill, as they were then, and who asks the emulator after it."""
@@ -200,12 +209,11 @@ SERVICES: Mapping[str, Mapping[str, object]] = {
     "ended-frozen": WEB,
     "ended-later": WEB,
     "paused": {},
-    "thawed": {},
     "removed": {},
     "redeployed": WEB,
     "destroyed": {},
 }
-FROZEN = ("frozen", "ended-frozen", "ended-later", "thawed")
+FROZEN = ("frozen", "ended-frozen", "ended-later")
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +226,14 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Iterator[After]:
             process.wait_ready()
             with closing(Client(process.api)) as client:
                 ask = Asker(client)
-                made = {name: ask.make(name, **fields) for name, fields in SERVICES.items()}
+                with ThreadPoolExecutor(AT_A_TIME) as threads:
+                    made = dict(
+                        zip(
+                            SERVICES,
+                            threads.map(lambda name: ask.make(name, **SERVICES[name]), SERVICES),
+                            strict=True,
+                        )
+                    )
                 eventually(
                     lambda: (
                         {it["id"] for it in ask.listed() if it["state"] == "starting"}
@@ -226,7 +241,7 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Iterator[After]:
                     )
                 )
                 for name in FROZEN:
-                    assert ask.page(made[name]) == "1" if SERVICES[name] else True
+                    assert ask.page(made[name]) == "1"
                     ask.change(made[name], "freeze")
                 assert [ask.page(made["counting"]) for _ in range(2)] == ["1", "2"]
                 before = {name: ask.read(service) for name, service in made.items()}
@@ -238,8 +253,7 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Iterator[After]:
         _go_on_without(machine, before)
         with restarted(directory) as (_, client):
             yield After(Asker(client), machine, before, logs)
-            for service in Asker(client).listed():
-                assert client.send("DELETE", f"/services/{service['id']}").status_code == 200
+            _destroy_all(client)
 
 
 def _begin_what_never_ends(machine: Machine, before: dict[str, Json], send: Send) -> None:
@@ -263,7 +277,6 @@ def _go_on_without(machine: Machine, before: dict[str, Json]) -> None:
     machine.of(before["ended"]).kill()
     machine.of(before["ended-frozen"]).kill()
     machine.of(before["paused"]).pause()
-    machine.of(before["thawed"]).unpause()
     machine.of(before["removed"]).remove(force=True, v=True)
 
 
@@ -273,10 +286,11 @@ def test_after_a_kill_a_service_is_what_it_was(after: After, name: str) -> None:
     assert after.ask.log(after[name]).startswith(after.logs[name])
 
 
-def test_all_services_are_listed_in_their_order(after: After) -> None:
-    made = [service["id"] for name, service in after.before.items() if name != "destroyed"]
-    listed = [service["id"] for service in after.ask.listed()]
-    assert [it for it in listed if it != after["destroyed"]["id"]] == made
+def test_all_services_are_listed_and_one_that_was_being_destroyed_perhaps(after: After) -> None:
+    made = {service["id"] for service in after.before.values()}
+    listed = {service["id"] for service in after.ask.listed()}
+    assert made - listed <= {after["destroyed"]["id"]}
+    assert listed <= made
 
 
 def test_a_service_goes_on_with_its_memory_files_vault_and_domain(after: After) -> None:
@@ -332,8 +346,7 @@ def test_a_frozen_one_of_an_earlier_emulator_may_lose_its_container_now(after: A
 
 def test_a_change_that_was_not_written_down_any_more_counts(after: After) -> None:
     """The kill may come between what is done to a container and the record of it."""
-    states = [after.ask.state(after[name]) for name in ("thawed", "paused")]
-    assert states == ["running", "frozen"]
+    assert after.ask.state(after["paused"]) == "frozen"
     assert after.ask.change(after["paused"], "unfreeze")["state"] == "running"
 
 
