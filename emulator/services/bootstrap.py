@@ -6,8 +6,10 @@ agent: they outlive the emulator.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from emulator.sandbox.agent import Process, SpawnFailed
+from emulator.sandbox.agent import AgentLost, Process, SpawnFailed
 from emulator.sandbox.machine import ROOT_USER, Machine
 
 SCRIPT = "/tmp/bootstrap.sh"  # noqa: S108 - inside the container, where the contract says
@@ -16,10 +18,10 @@ _STATE = "/run/unsandbox"
 _PIPE, _CODE = f"{_STATE}/log", f"{_STATE}/code"
 QUICK_SECONDS = 15.0
 
-_PREPARE = f"mkdir -p {_STATE} && rm -f {_CODE} && {{ [ -p {_PIPE} ] || mkfifo -m 600 {_PIPE}; }}"
+_PREPARE = f"mkdir -p {_STATE} && {{ [ -p {_PIPE} ] || mkfifo -m 600 {_PIPE}; }}"
 _COPY = f"exec cat <> {_PIPE}"
 _RUN = (
-    f"exec >{_PIPE} 2>&1 </dev/null; "
+    f"rm -f {_CODE}; exec >{_PIPE} 2>&1 </dev/null; "
     f"if head -c 2 {SCRIPT} | grep -q '^#!'; "
     f"then chmod +x {SCRIPT}; {SCRIPT}; else bash {SCRIPT}; fi; "
     f"code=$?; echo $code > {_CODE}; exit $code"
@@ -52,7 +54,7 @@ async def run_script(machine: Machine, environment: dict[str, str]) -> Process:
 async def ended_with(machine: Machine) -> int | None:
     """What the script exited with, when it has; told by a file, as nobody may have listened."""
     process = machine.spawn(("cat", _CODE), output_limit=16)
-    async with asyncio.timeout(QUICK_SECONDS):
+    async with in_time():
         collected = await process.collect()
     text = collected.stdout.strip()
     return int(text) if collected.exit.status == 0 and text.isdigit() else None
@@ -68,11 +70,21 @@ async def exit_code(process: Process) -> int | None:
         return None
 
 
+@asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """What takes no time; raises AgentLost where it does."""
+    try:
+        async with asyncio.timeout(QUICK_SECONDS):
+            yield
+    except TimeoutError:
+        raise AgentLost(f"no answer of the container for {QUICK_SECONDS:.0f} seconds") from None
+
+
 async def _done(machine: Machine, words: tuple[str, ...]) -> None:
-    async with asyncio.timeout(QUICK_SECONDS):
+    async with in_time():
         await machine.spawn(words, output_limit=4096).collect()
 
 
 async def _quickly(process: Process) -> None:
-    async with asyncio.timeout(QUICK_SECONDS):
+    async with in_time():
         await process.started()

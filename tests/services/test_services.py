@@ -146,6 +146,13 @@ def test_a_redeploy_ends_what_runs_and_runs_the_script_again_over_the_files(
     assert services.run(service, "cat /tmp/bootstrap.sh") == "echo of the new"
 
 
+def test_a_redeploy_ends_a_flood_and_the_log_has_room_for_what_follows(services: Maker) -> None:
+    service = services.ready(bootstrap="yes of the flood &")
+    services.change(service, "redeploy", bootstrap="echo of the new")
+    eventually(lambda: services.log(service, "?lines=1") == "of the new\n")
+    eventually(lambda: services.read(service)["state"] == "running")
+
+
 def test_a_redeploy_without_any_script_is_refused(services: Maker) -> None:
     assert services.refused(services.ready(), "redeploy")[0] == 400
 
