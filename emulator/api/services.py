@@ -192,10 +192,8 @@ _STATUS = {Ending.TIMED_OUT: JobStatus.TIMEOUT, Ending.CANCELLED: JobStatus.CANC
 async def get_service_logs(emulator: Emulator, call: Call) -> Reply:
     """The last lines of what the bootstrap script and its children printed."""
     service = _find(emulator, call)
-    text = (await emulator.services.logs.read(service.id)).decode("utf-8", "replace")
-    if not call.query.get("all", False):
-        lines = text.splitlines(keepends=True)
-        text = "".join(lines[-int(str(call.query.get("lines", TAIL_LINES))) :])
+    lines = None if call.query.get("all", False) else int(str(call.query.get("lines", TAIL_LINES)))
+    text = await emulator.services.logs.read(service.id, lines)
     return Reply({"log": text, "logs": text, "service_id": service.id})
 
 

@@ -6,8 +6,10 @@ agent: they outlive the emulator.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from emulator.sandbox.agent import Process, SpawnFailed
+from emulator.sandbox.agent import AgentLost, Process, SpawnFailed
 from emulator.sandbox.machine import ROOT_USER, Machine
 
 SCRIPT = "/tmp/bootstrap.sh"  # noqa: S108 - inside the container, where the contract says
@@ -16,7 +18,10 @@ _STATE = "/run/unsandbox"
 _PIPE, _CODE = f"{_STATE}/log", f"{_STATE}/code"
 QUICK_SECONDS = 15.0
 
-_PREPARE = f"mkdir -p {_STATE} && rm -f {_CODE} && {{ [ -p {_PIPE} ] || mkfifo -m 600 {_PIPE}; }}"
+_PREPARE = (
+    f"[ -d {_STATE} ] || rm -rf {_STATE}; mkdir -p {_STATE} && rm -rf {_CODE} && "
+    f"{{ [ -p {_PIPE} ] || {{ rm -rf {_PIPE} && mkfifo -m 600 {_PIPE}; }}; }}"
+)
 _COPY = f"exec cat <> {_PIPE}"
 _RUN = (
     f"exec >{_PIPE} 2>&1 </dev/null; "
@@ -38,21 +43,21 @@ async def open_pipe(machine: Machine) -> Process:
     """Begin to hear what is printed; raises AgentError."""
     await _done(machine, ("sh", "-c", _PREPARE))
     pipe = machine.spawn(("sh", "-c", _COPY), key=PIPE_KEY)
-    await _quickly(pipe)
+    await _started(pipe)
     return pipe
 
 
 async def run_script(machine: Machine, environment: dict[str, str]) -> Process:
     """Begin to run the script; what it exits with is the process's end. Raises AgentError."""
     process = machine.spawn(("sh", "-c", _RUN), key=SCRIPT_KEY, env=environment)
-    await _quickly(process)
+    await _started(process)
     return process
 
 
 async def ended_with(machine: Machine) -> int | None:
     """What the script exited with, when it has; told by a file, as nobody may have listened."""
     process = machine.spawn(("cat", _CODE), output_limit=16)
-    async with asyncio.timeout(QUICK_SECONDS):
+    async with quickly():
         collected = await process.collect()
     text = collected.stdout.strip()
     return int(text) if collected.exit.status == 0 and text.isdigit() else None
@@ -68,11 +73,21 @@ async def exit_code(process: Process) -> int | None:
         return None
 
 
+@asynccontextmanager
+async def quickly() -> AsyncIterator[None]:
+    """Raise AgentLost where the block takes long: a service may have broken its own programs."""
+    try:
+        async with asyncio.timeout(QUICK_SECONDS):
+            yield
+    except TimeoutError:
+        raise AgentLost(f"nothing was done within {QUICK_SECONDS:.0f} seconds") from None
+
+
 async def _done(machine: Machine, words: tuple[str, ...]) -> None:
-    async with asyncio.timeout(QUICK_SECONDS):
+    async with quickly():
         await machine.spawn(words, output_limit=4096).collect()
 
 
-async def _quickly(process: Process) -> None:
-    async with asyncio.timeout(QUICK_SECONDS):
+async def _started(process: Process) -> None:
+    async with quickly():
         await process.started()

@@ -101,7 +101,7 @@ class Running:
         """End everything that runs in it; raises AgentError."""
         service.stop_work()
         service.machine.agent.signal_all(signal.SIGKILL)
-        async with asyncio.timeout(bootstrap.QUICK_SECONDS):
+        async with bootstrap.quickly():
             await service.machine.agent.ping()
 
     async def revive(self, service: Service) -> None:
@@ -147,7 +147,7 @@ class Running:
             code = await bootstrap.exit_code(script)
             if code is None:
                 code = await bootstrap.ended_with(service.machine)
-        except (AgentLost, TimeoutError):
+        except AgentLost:
             return
         service.record.exit_code = code
         self._store.save(service.record)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -26,7 +26,7 @@ from emulator.sandbox.inputs import Inputs
 from emulator.sandbox.machine import ROOT_USER, Machine, Machines
 from emulator.sandbox.program import InputFile, Outcome
 from emulator.sandbox.shells import IMAGE, Shells
-from emulator.services import names
+from emulator.services import bootstrap, names
 from emulator.services.log import ServiceLogs
 from emulator.services.ports import HostPorts, keep_open
 from emulator.services.running import Running
@@ -82,7 +82,9 @@ class Services:
         account_of: AccountOf,
         clock: Clock,
         queue_seconds: int,
+        own_hosts: Collection[str],
     ) -> None:
+        """`own_hosts` are names of the API, beside those that no service has anywhere."""
         self._commands = commands
         self._host_ports = host_ports
         self._account_of = account_of
@@ -97,6 +99,7 @@ class Services:
         self._promises = promises
         self._clock = clock
         self._queue_seconds = queue_seconds
+        self._own_hosts = frozenset(names.lowered(own_hosts))
         self._services: dict[str, Service] = {}
 
     # --- finding ---------------------------------------------------------------------------
@@ -120,6 +123,12 @@ class Services:
         """Anybody's service, for who knows its whole id."""
         return self._services.get(service_id)
 
+    def free_domains(
+        self, wanted: Sequence[str], owner: str, others: Sequence[Service]
+    ) -> list[str]:
+        """Custom domains as they are kept; raises BadRequest or DomainTaken."""
+        return names.domains(wanted, owner, others, self._own_hosts)
+
     # --- starting and ending ---------------------------------------------------------------
 
     async def create(self, account: Account, wanted: Wanted, stop: Stop) -> Service:
@@ -135,7 +144,7 @@ class Services:
             Stopped: `stop` was requested.
         """
         names.require_free_name(wanted.name, account.public_key, self.all())
-        names.domains(wanted.custom_domains, account.public_key, self.all())
+        self.free_domains(wanted.custom_domains, account.public_key, self.all())
         slots = Holding(self._slots, account.public_key)
         slots.take(account)
         async with AsyncExitStack() as undo:
@@ -148,12 +157,12 @@ class Services:
                     IMAGE, wanted.network_mode, wanted.vcpu, account.public_key, stop
                 )
                 undo.push_async_callback(self._remove, machine)
-                record = self._record(account, wanted, machine)
-                service = Service(record, machine, slots, memory)
-                undo.callback(service.stop_work)
                 await Inputs(machine.agent, wanted.input_files, ROOT_USER).written()
-            self._services[service.id] = service
-            undo.callback(self._services.pop, service.id)
+            record = self._record(account, wanted, machine)
+            service = Service(record, machine, slots, memory)
+            undo.callback(service.stop_work)
+            self._services[service.id] = service  # at once: names and domains are taken by it
+            undo.callback(self._services.pop, service.id, None)
             undo.push_async_callback(self._host_ports.close, service.id)
             await self.open_ports(service)
             await asyncio.wrap_future(self._store.save(record))
@@ -164,6 +173,8 @@ class Services:
             stop.check()
             with failures():
                 await self.running.start(service)
+            if service.over:
+                raise SandboxFailed(_DESTROYED)
             undo.pop_all()
         return service
 
@@ -182,7 +193,7 @@ class Services:
             network_mode=wanted.network_mode,
             service_type=wanted.service_type,
             ports=list(wanted.ports),
-            custom_domains=names.domains(wanted.custom_domains, account.public_key, others),
+            custom_domains=self.free_domains(wanted.custom_domains, account.public_key, others),
             script=wanted.script,
             created_at=self._clock.time(),
             base_vcpu=wanted.vcpu,
@@ -305,18 +316,25 @@ class Services:
         async with self.held(service):
             require_running(service)
             service.record.script = service.record.script if script is None else script
-            with failures():
-                if service.stopped:
-                    await self._machines.revive(service.machine)
-                    service.stopped = False
-                else:
-                    await self.running.stop(service)
-                service.state = State.REDEPLOYING
-                await _cleared(service.machine, files)
-                await Inputs(service.machine.agent, files, ROOT_USER).written()
-                await self.running.tell(service, "redeployed")
-                await self.running.start(service)
+            try:
+                with failures():
+                    await self._redeploy(service, files)
+            except BaseException:
+                service.state, service.message = State.FAILED, "It could not be redeployed"
+                raise
             await self.saved(service)
+
+    async def _redeploy(self, service: Service, files: Sequence[InputFile]) -> None:
+        if service.stopped:
+            await self._machines.revive(service.machine)
+            service.stopped = False
+        else:
+            await self.running.stop(service)
+        service.state = State.REDEPLOYING
+        await _cleared(service.machine, files)
+        await Inputs(service.machine.agent, files, ROOT_USER).written()
+        await self.running.tell(service, "redeployed")
+        await self.running.start(service)
 
     @contextmanager
     def _used(self, service: Service) -> Iterator[None]:
@@ -493,5 +511,5 @@ async def _cleared(machine: Machine, files: Sequence[InputFile]) -> None:
     """Input files of before make room for those of the same names."""
     if files:
         paths = [f"./{file.path}" for file in files]
-        async with asyncio.timeout(15):
+        async with bootstrap.quickly():
             await machine.spawn(("rm", "-rf", "--", *paths), output_limit=4096).collect()
