@@ -185,6 +185,8 @@ def test_a_frozen_service_stands_still_and_takes_no_slot(services: Maker) -> Non
     assert slots.taken(services.client.account) == 0
     before = services.log(service)
     assert services.refused(service, "execute", command="id")[0] == 409
+    assert services.refused(service, "redeploy")[0] == 409
+    assert services.refused(service, "resize", vcpu=2)[0] == 409
     assert services.log(service) == before
     assert services.change(service, "unfreeze")["unfreeze_time_ms"] >= 0
     eventually(lambda: services.log(service) > before)
