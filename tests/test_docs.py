@@ -5,6 +5,7 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from emulator.accounts import TEST_ACCOUNTS, Account
 from emulator.control.routes import ENDPOINTS
@@ -17,6 +18,7 @@ from tests.server import Server, running, settings
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTROL = (ROOT / "docs" / "control.md").read_text(encoding="utf-8")
 SESSIONS = (ROOT / "docs" / "sessions.md").read_text(encoding="utf-8")
+SERVICES = (ROOT / "docs" / "services.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str, after: str = "", text: str = README) -> list[str]:
@@ -27,6 +29,7 @@ def assert_does_what_it_shows(script: str, server: Server, directory: Path, coun
     """Every command's output holds what its comment below it shows."""
     script = script.replace("http://127.0.0.1:8042", server.api)
     script = script.replace("http://127.0.0.1:8043", server.admin)
+    script = script.replace(".on.localhost:8042", f".on.localhost:{urlsplit(server.api).port}")
     shown = [line.removeprefix("# ") for line in script.splitlines() if line.startswith("# ")]
     run = subprocess.run(
         ["bash", "-ec", script],
@@ -48,6 +51,13 @@ def test_the_tour_does_what_it_shows(server: Server, tmp_path: Path) -> None:
     assert_does_what_it_shows(f"set -u\n{tour}", server, tmp_path, 9)
 
 
+def test_the_service_of_the_readme_does_what_it_shows(server: Server, tmp_path: Path) -> None:
+    tour, service = blocks("sh", "<!-- tour -->")[0], blocks("sh", "<!-- service -->")[0]
+    definitions = tour.partition('curl -sS "$API/health"')[0]
+    script = f"{definitions}\n{service}"
+    assert_does_what_it_shows(script, server, tmp_path, 8)
+
+
 def test_the_page_of_the_control_surface_does_what_it_shows(tmp_path: Path) -> None:
     script = "\n".join(blocks("sh", text=CONTROL))
     with running(settings(tmp_path, languages="bash", pool_size="1")) as server:
@@ -56,6 +66,10 @@ def test_the_page_of_the_control_surface_does_what_it_shows(tmp_path: Path) -> N
 
 def test_the_page_of_sessions_does_what_it_shows(server: Server, tmp_path: Path) -> None:
     assert_does_what_it_shows("\n".join(blocks("sh", text=SESSIONS)), server, tmp_path, 6)
+
+
+def test_the_page_of_services_does_what_it_shows(server: Server, tmp_path: Path) -> None:
+    assert_does_what_it_shows("\n".join(blocks("sh", text=SERVICES)), server, tmp_path, 12)
 
 
 def test_the_page_of_the_control_surface_has_every_endpoint() -> None:
