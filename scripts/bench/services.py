@@ -34,7 +34,11 @@ PATIENCE_SECONDS = 120
 def gateway(bench: Bench) -> list[Row]:
     """The same program in a service, through the gateway, and on this machine's loopback."""
     sides: dict[str, tuple[list[Load], list[Load]]] = {}
-    with new_emulator() as emulator, Connection(emulator.api) as connection, _server() as base:
+    with (
+        new_emulator() as emulator,
+        Connection(emulator.api) as connection,
+        page_server_here() as base,
+    ):
         name = _made(connection, "bench")
         _first_page(emulator.api, name)
         wait_for_spare(bench, instance_of(connection), sessions=1)
@@ -156,7 +160,7 @@ def _destroy_all(api: str) -> None:
 
 
 @contextmanager
-def _server() -> Iterator[str]:
+def page_server_here() -> Iterator[str]:
     """The same program on this machine for the block; its address."""
     command = [sys.executable, str(SERVER), "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
