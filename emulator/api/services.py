@@ -168,9 +168,11 @@ async def execute_service(emulator: Emulator, call: Call) -> Reply:
     files = input_files(fields.get("input_files", ()))
     limit = int(fields.get("timeout", fields.get("timeout_ms", DEFAULT_TIMEOUT_MS)))
     line, seconds = str(fields["command"]), limit / 1000 if limit else None
-    job = emulator.jobs.begin(
-        call.account, {"network_mode": service.record.network_mode}, len(line)
-    )
+    facts: dict[str, object] = {
+        "language": emulator.catalogue.shells.usual,
+        "network_mode": service.record.network_mode,
+    }
+    job = emulator.jobs.begin(call.account, facts, len(line))
     call.exchange.job_id = job.id
     emulator.jobs.start(job)
     try:

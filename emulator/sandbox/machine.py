@@ -319,7 +319,23 @@ class Machines:
         machine.greet(agent, Hello(b"", ()), relay)
         return machine
 
-    async def revive(self, machine: Machine) -> None:
+    async def attach_again(self, machine: Machine) -> bool:
+        """Attach to a machine that still runs, or is paused and goes on; False where it has ended.
+
+        Raises:
+            EngineError: the engine does not answer.
+            AgentError: what runs in it does not answer as an agent should.
+        """
+        machine.leave()
+        state = (await self._engine.states()).get(machine.container_id)
+        if state == "paused":
+            await self._engine.unpause(machine.container_id)
+        elif state != "running":
+            return False
+        await self._attach(machine)
+        return True
+
+    async def start_again(self, machine: Machine) -> None:
         """Start a machine that has ended; of what it was its files are left.
 
         Raises:

@@ -19,12 +19,12 @@ _PIPE, _CODE = f"{_STATE}/log", f"{_STATE}/code"
 QUICK_SECONDS = 15.0
 
 _PREPARE = (
-    f"[ -d {_STATE} ] || rm -rf {_STATE}; mkdir -p {_STATE} && rm -rf {_CODE} && "
+    f"[ -d {_STATE} ] || rm -rf {_STATE}; mkdir -p {_STATE} && "
     f"{{ [ -p {_PIPE} ] || {{ rm -rf {_PIPE} && mkfifo -m 600 {_PIPE}; }}; }}"
 )
 _COPY = f"exec cat <> {_PIPE}"
 _RUN = (
-    f"exec >{_PIPE} 2>&1 </dev/null; "
+    f"rm -rf {_CODE}; exec >{_PIPE} 2>&1 </dev/null; "
     f"if head -c 2 {SCRIPT} | grep -q '^#!'; "
     f"then chmod +x {SCRIPT}; {SCRIPT}; else bash {SCRIPT}; fi; "
     f"code=$?; echo $code > {_CODE}; exit $code"
@@ -57,7 +57,7 @@ async def run_script(machine: Machine, environment: dict[str, str]) -> Process:
 async def ended_with(machine: Machine) -> int | None:
     """What the script exited with, when it has; told by a file, as nobody may have listened."""
     process = machine.spawn(("cat", _CODE), output_limit=16)
-    async with quickly():
+    async with in_time():
         collected = await process.collect()
     text = collected.stdout.strip()
     return int(text) if collected.exit.status == 0 and text.isdigit() else None
@@ -74,20 +74,20 @@ async def exit_code(process: Process) -> int | None:
 
 
 @asynccontextmanager
-async def quickly() -> AsyncIterator[None]:
-    """Raise AgentLost where the block takes long: a service may have broken its own programs."""
+async def in_time() -> AsyncIterator[None]:
+    """What takes no time; raises AgentLost where it does."""
     try:
         async with asyncio.timeout(QUICK_SECONDS):
             yield
     except TimeoutError:
-        raise AgentLost(f"nothing was done within {QUICK_SECONDS:.0f} seconds") from None
+        raise AgentLost(f"no answer of the container for {QUICK_SECONDS:.0f} seconds") from None
 
 
 async def _done(machine: Machine, words: tuple[str, ...]) -> None:
-    async with quickly():
+    async with in_time():
         await machine.spawn(words, output_limit=4096).collect()
 
 
 async def _started(process: Process) -> None:
-    async with quickly():
+    async with in_time():
         await process.started()

@@ -52,7 +52,7 @@ class ServiceDoors:
     async def _terminal(self, service: Service) -> Terminal:
         command = self._shells.named(self._shells.usual).command
         process = service.machine.spawn(command, pty=(COLUMNS, ROWS), env=service.environment)
-        async with bootstrap.quickly():
+        async with bootstrap.in_time():
             await process.started()
         return Terminal(process)
 

@@ -31,6 +31,9 @@ REVIVALS = (0.5, 1, 2, 5, 10, 30, 60)
 REACHED_SECONDS = 5.0
 """How long the first port of a service may not answer yet, after its script has ended well."""
 
+FAULTS = (AgentError, EngineError, OSError)
+"""What an attempt may meet; OSError where the log cannot be written."""
+
 GONE = "The service's container ended: it was killed, or the engine was restarted"
 _ENDED = forced("error", GONE, GONE)
 
@@ -64,30 +67,34 @@ class Running:
         record.exit_code, service.message = None, None
         service.active_at = self._clock.monotonic()
         pipe = await bootstrap.open_pipe(machine)
-        self._follow(service, self._hear(service, pipe))
+        service.hearing = self._follow(service, self._hear(service, pipe))
         self._follow(service, self._until_lost(service))
         if record.script is None:
-            service.state = State.RUNNING
+            service.state, record.deployed = State.RUNNING, True
             return
         if service.state is not State.REDEPLOYING:
             service.state = State.STARTING
         await bootstrap.write_script(machine, record.script)
         script = await bootstrap.run_script(machine, service.environment)
+        record.deployed = True
         self._follow(service, self._until_exit(service, script))
         self._follow(service, self._until_reached(service))
 
     async def take_up(self, service: Service) -> None:
-        """Go on with what an earlier emulator started; raises AgentError."""
+        """Go on with what was started before its agent was attached to; raises AgentError."""
         record, machine = service.record, service.machine
+        if not record.deployed:
+            await self._deploy_again(service)
+            return
         machine.connects_for(Origin(service.id, record.owner, "service_id"))
         self.renew_environment(service)
-        service.active_at = self._clock.monotonic()
+        service.message, service.active_at = None, self._clock.monotonic()
         agent = machine.agent
         if bootstrap.PIPE_KEY in machine.kept:
             pipe = agent.adopt(bootstrap.PIPE_KEY)
         else:
             pipe = await bootstrap.open_pipe(machine)
-        self._follow(service, self._hear(service, pipe))
+        service.hearing = self._follow(service, self._hear(service, pipe))
         self._follow(service, self._until_lost(service))
         service.state = State.RUNNING
         if record.script is None or record.exit_code is not None:
@@ -97,24 +104,79 @@ class Running:
         self._follow(service, self._until_exit(service, agent.adopt(bootstrap.SCRIPT_KEY)))
         self._follow(service, self._until_reached(service))
 
+    async def _deploy_again(self, service: Service) -> None:
+        """Whoever was to run its script ended before."""
+        await self.stop(service)
+        await self.tell(service, "the bootstrap script is started again")
+        await self.start(service)
+        await self._saved(service)
+
     async def stop(self, service: Service) -> None:
-        """End everything that runs in it; raises AgentError."""
+        """End everything that runs in it, and keep what it printed; raises AgentError."""
+        hearing, service.hearing = service.hearing, None
+        service.work.discard(hearing)
         service.stop_work()
-        service.machine.agent.signal_all(signal.SIGKILL)
-        async with bootstrap.quickly():
-            await service.machine.agent.ping()
+        agent = service.machine.agent
+        unheard = [agent.adopt(key) for key in service.machine.kept]  # in vain where it was done
+        agent.signal_all(signal.SIGKILL)
+        async with bootstrap.in_time():
+            await agent.ping()
+            await asyncio.gather(*map(bootstrap.exit_code, unheard))
+            if hearing is not None:
+                await hearing
+
+    async def make_room(self, service: Service) -> None:
+        """Have its container run, and nothing in it; raises EngineError or AgentError."""
+        if service.stopped and not await self._machines.attach_again(service.machine):
+            await self._machines.start_again(service.machine)
+        service.stopped = False
+        await self.stop(service)
 
     async def revive(self, service: Service) -> None:
-        """Start a container that has ended, and its script; raises EngineError or AgentError."""
+        """Have its container run again, and what it is for.
+
+        One that has ended is started, and the script in it; one that only was not attached to any
+        more goes on as it is.
+
+        Raises:
+            EngineError: the engine does not start it: it may be gone.
+            AgentError: what runs in it does not answer as an agent should.
+        """
         service.stop_work()
-        await self._machines.revive(service.machine)
+        service.stopped = True
+        if await self._machines.attach_again(service.machine):
+            service.stopped = False
+            await self.take_up(service)
+            return
+        service.record.deployed = False
+        await self._saved(service)
+        await self._machines.start_again(service.machine)
         service.stopped, service.state = False, State.STARTING
         await self.tell(service, "the container was started again, and the bootstrap script in it")
         await self.start(service)
+        await self._saved(service)
+
+    async def _saved(self, service: Service) -> None:
+        if not service.over:
+            await asyncio.wrap_future(self._store.save(service.record))
+
+    def try_again(self, service: Service) -> None:
+        """Go on trying to have it run again, which has failed."""
+        service.stopped = True
+        self._follow(service, self._try_again(service))
 
     async def tell(self, service: Service, line: str) -> None:
         """A line of ours in the service's log."""
         await self._logs.write(service.id, f"[unsandbox: {line}]\n".encode())
+
+    def tell_failure(self, service: Service, error: BaseException) -> None:
+        """A line in the emulator's log: an attempt failed."""
+        logger.warning(
+            "service %s does not start again: %s",
+            service.id,
+            error,
+            extra={"account": service.record.owner},
+        )
 
     def renew_environment(self, service: Service) -> None:
         """What its vault holds now is what starts from now on finds."""
@@ -122,10 +184,13 @@ class Running:
 
     # --- following -------------------------------------------------------------------------
 
-    def _follow(self, service: Service, work: Coroutine[object, object, None]) -> None:
+    def _follow(
+        self, service: Service, work: Coroutine[object, object, None]
+    ) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
         service.work.add(task)
         task.add_done_callback(service.work.discard)
+        return task
 
     async def _hear(self, service: Service, pipe: Process) -> None:
         """Keep what is printed; the service waits while the disk does not take it."""
@@ -150,7 +215,7 @@ class Running:
         except AgentLost:
             return
         service.record.exit_code = code
-        self._store.save(service.record)
+        await self._saved(service)
         if not code and service.record.ports:
             await self._clock.sleep(REACHED_SECONDS)  # `_until_reached` may know it before
         self._judge(service, code or 0)
@@ -189,12 +254,12 @@ class Running:
             client.end(_ENDED)
         if service.record.frozen:
             return
-        service.state, service.message = State.STARTING, GONE
-        task = asyncio.current_task()
-        service.work.discard(task)  # it goes on
         await self._try_again(service)
 
     async def _try_again(self, service: Service) -> None:
+        service.state, service.message = State.STARTING, GONE
+        task = asyncio.current_task()
+        service.work -= {task}  # it goes on when all other work is stopped
         for pause in REVIVALS:
             await self._clock.sleep(pause)
             async with service.changing:
@@ -202,13 +267,9 @@ class Running:
                     return
                 try:
                     await self.revive(service)
-                except (AgentError, EngineError) as error:
-                    logger.warning(
-                        "service %s does not start again: %s",
-                        service.id,
-                        error,
-                        extra={"account": service.record.owner},
-                    )
+                except FAULTS as error:
+                    self.tell_failure(service, error)
+                    service.stopped = True
                 else:
                     return
         service.state, service.message = State.FAILED, GONE

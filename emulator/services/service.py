@@ -28,9 +28,10 @@ FROZEN = "frozen"
 class Service:
     """One that was not destroyed.
 
-    `changing` is held while it is changed. `work` are the tasks that follow what runs in it;
-    `stopped` is true while its container has ended. `environment` is what its vault held when its
-    programs were last started or let go on. `message` says what is wrong, if something is.
+    `changing` is held while it is changed. `work` are the tasks that follow what runs in it,
+    `hearing` the one of them that keeps its output; `stopped` is true while its container has
+    ended, or cannot be spoken to. `environment` is what its vault held when its programs were last
+    started or let go on. `message` says what is wrong, if something is.
     `visitors` are connected now, or run a command; `active_at` is when the last of them left.
     """
 
@@ -46,6 +47,7 @@ class Service:
     clients: set[Client] = field(default_factory=set)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     work: "set[asyncio.Task[None]]" = field(default_factory=set)
+    hearing: "asyncio.Task[None] | None" = None
     visitors: int = 0
     active_at: float = 0.0
     over: bool = False

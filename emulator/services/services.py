@@ -29,7 +29,7 @@ from emulator.sandbox.shells import IMAGE, Shells
 from emulator.services import bootstrap, names
 from emulator.services.log import ServiceLogs
 from emulator.services.ports import HostPorts, keep_open
-from emulator.services.running import Running
+from emulator.services.running import FAULTS, Running
 from emulator.services.served import ServedService
 from emulator.services.service import Service, State
 from emulator.services.vault import Variables, Vaults
@@ -43,6 +43,8 @@ from emulator.store.services import ServiceRecord, ServiceStore
 logger = logging.getLogger(__name__)
 
 _DESTROYED = "The service was destroyed"
+_REMOVED = "Its container was removed, with its files; destroy the service and create it again"
+_ALIVE = ("running", "paused")
 
 AccountOf = Callable[[str], Account | None]
 """The account of a public key; None when it was revoked."""
@@ -165,16 +167,16 @@ class Services:
             undo.callback(self._services.pop, service.id, None)
             undo.push_async_callback(self._host_ports.close, service.id)
             await self.open_ports(service)
-            await asyncio.wrap_future(self._store.save(record))
-            undo.callback(self._store.remove, service.id)
             if wanted.variables:
                 undo.push_async_callback(self.vaults.forget, service.id)
                 await self.vaults.fill(service.id, wanted.variables)
             stop.check()
+            undo.callback(self._store.remove, service.id)
             with failures():
                 await self.running.start(service)
             if service.over:
                 raise SandboxFailed(_DESTROYED)
+            await self.saved(service)  # whole: what is not when all ends is removed after that
             undo.pop_all()
         return service
 
@@ -208,8 +210,8 @@ class Services:
             return
         service.over = True
         self._services.pop(service.id, None)
-        self._store.remove(service.id)
         service.stop_work()
+        await asyncio.wrap_future(self._store.remove(service.id))  # before anything of it goes
         for client in tuple(service.clients):
             client.end(forced("exit", _DESTROYED))
         service.slots.end()
@@ -292,13 +294,11 @@ class Services:
 
     async def _go_on(self, service: Service) -> None:
         self.running.renew_environment(service)
-        if service.stopped:
-            await self.running.revive(service)
-            return
-        known = service.machine.attached
-        await self._machines.resume(service.machine)
-        if not known and not service.over:
-            await self.running.take_up(service)
+        if service.machine.attached and not service.stopped:
+            with suppress(EngineError):  # others may have let it go on, or ended it
+                await self._machines.resume(service.machine)
+                return
+        await self.running.revive(service)
 
     async def redeploy(
         self, service: Service, script: str | None, files: Sequence[InputFile]
@@ -308,28 +308,27 @@ class Services:
         Raises:
             BadRequest: there is no script, neither stored nor sent.
             Conflict: it is frozen.
+            SandboxFailed: its container does not run, or does not answer.
         """
         if script is None and service.record.script is None:
             raise BadRequest(
                 "No bootstrap script is stored; send `bootstrap` or `bootstrap_content`"
             )
         async with self.held(service):
-            require_running(service)
+            _require_thawed(service)
             service.record.script = service.record.script if script is None else script
+            service.record.deployed = False
+            await self.saved(service)  # whoever takes it up runs the script
             try:
                 with failures():
-                    await self._redeploy(service, files)
+                    await self._deploy(service, files)
             except BaseException:
-                service.state, service.message = State.FAILED, "It could not be redeployed"
+                self.running.try_again(service)
                 raise
             await self.saved(service)
 
-    async def _redeploy(self, service: Service, files: Sequence[InputFile]) -> None:
-        if service.stopped:
-            await self._machines.revive(service.machine)
-            service.stopped = False
-        else:
-            await self.running.stop(service)
+    async def _deploy(self, service: Service, files: Sequence[InputFile]) -> None:
+        await self.running.make_room(service)
         service.state = State.REDEPLOYING
         await _cleared(service.machine, files)
         await Inputs(service.machine.agent, files, ROOT_USER).written()
@@ -429,8 +428,8 @@ class Services:
 
     async def _restore(self, service: Service, state: str | None) -> None:
         record = service.record
-        if state in ("running", "paused"):
-            record.frozen = state == "paused"
+        if state in _ALIVE:
+            record.frozen = state == "paused"  # whatever was killed between a change and its record
         service.slots.resume(record.slots)
         with suppress(NoCapacity):
             service.memory = await self._promises.make(record.vcpu, record.owner, Stop(), 0.1)
@@ -441,27 +440,22 @@ class Services:
                 "service %s: %s", service.id, error.details, extra={"account": service.record.owner}
             )
         self.running.renew_environment(service)
-        service.stopped = state not in ("running", "paused")
-        if record.frozen:
+        service.stopped = state not in _ALIVE
+        if state is None:
+            service.state, service.message = State.FAILED, _REMOVED
+        elif record.frozen:
             service.state = State.RUNNING
-            return
-        try:
-            if service.stopped:
+        else:
+            await self._go_on_without(service)
+
+    async def _go_on_without(self, service: Service) -> None:
+        """Whoever ran it before has ended, and perhaps its container too."""
+        async with service.changing:
+            try:
                 await self.running.revive(service)
-            else:
-                place = (record.container_id, record.container_name)
-                service.machine = await self._machines.again(
-                    *place, record.image, record.network_mode
-                )
-                await self.running.take_up(service)
-        except (AgentError, EngineError) as error:
-            logger.warning(
-                "service %s does not start again: %s",
-                service.id,
-                error,
-                extra={"account": service.record.owner},
-            )
-            service.state, service.message = State.FAILED, f"Its container does not start: {error}"
+            except FAULTS as error:
+                self.running.tell_failure(service, error)
+                self.running.try_again(service)
 
     async def close(self) -> None:
         """Leave them as they are: the next emulator takes them up."""
@@ -501,15 +495,19 @@ def _is_idle(service: Service, before: float) -> bool:
 
 def require_running(service: Service) -> None:
     """Raise Conflict where nothing runs in it."""
-    if service.record.frozen:
-        raise Conflict("The service is frozen; unfreeze it first: POST /services/{id}/unfreeze")
+    _require_thawed(service)
     if service.stopped:
         raise Conflict(f"The service's container does not run. {service.message or ''}".strip())
+
+
+def _require_thawed(service: Service) -> None:
+    if service.record.frozen:
+        raise Conflict("The service is frozen; unfreeze it first: POST /services/{id}/unfreeze")
 
 
 async def _cleared(machine: Machine, files: Sequence[InputFile]) -> None:
     """Input files of before make room for those of the same names."""
     if files:
         paths = [f"./{file.path}" for file in files]
-        async with bootstrap.quickly():
+        async with bootstrap.in_time():
             await machine.spawn(("rm", "-rf", "--", *paths), output_limit=4096).collect()

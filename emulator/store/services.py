@@ -17,7 +17,8 @@ class ServiceRecord:
     """A service as it is kept. Times are seconds since 1970.
 
     `label` is the first of its host name; `script` its bootstrap; `exit_code` what that ended with
-    last. `base_vcpu` is what it was made with, `vcpu` what it has.
+    last; `deployed` is false from when the script is to run until it does. `base_vcpu` is what it
+    was made with, `vcpu` what it has.
     """
 
     service_id: str
@@ -40,6 +41,7 @@ class ServiceRecord:
     locked: bool = False
     frozen: bool = False
     exit_code: int | None = None
+    deployed: bool = True
     host_ports: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -75,14 +77,14 @@ class ServiceStore:
 
         return self._database.submit(write, urgent=True)
 
-    def remove(self, service_id: str) -> None:
-        """Queue the removal of one that was destroyed."""
+    def remove(self, service_id: str) -> "Future[None]":
+        """Queue the removal of one that is destroyed; the future resolves when it is gone."""
         statement = delete(services).where(services.c.service_id == service_id)
 
         def write(connection: Connection) -> None:
             connection.execute(statement)
 
-        self._database.submit(write)
+        return self._database.submit(write, urgent=True)
 
     def all(self) -> list[ServiceRecord]:
         """Every service there is."""

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import httpx
-import pytest
 
 from tests import shell
-from tests.client import Client, test_account
+from tests.client import test_account
 from tests.containers import containers, eventually
 from tests.services.conftest import Maker
 
@@ -144,6 +143,13 @@ def test_a_redeploy_ends_what_runs_and_runs_the_script_again_over_the_files(
     services.change(service, "redeploy", bootstrap="echo of the new")
     eventually(lambda: "of the new" in services.log(service))
     assert services.run(service, "cat /tmp/bootstrap.sh") == "echo of the new"
+
+
+def test_a_redeploy_ends_a_flood_and_the_log_has_room_for_what_follows(services: Maker) -> None:
+    service = services.ready(bootstrap="yes of the flood &")
+    services.change(service, "redeploy", bootstrap="echo of the new")
+    eventually(lambda: services.log(service, "?lines=1") == "of the new\n")
+    eventually(lambda: services.read(service)["state"] == "running")
 
 
 def test_a_redeploy_without_any_script_is_refused(services: Maker) -> None:
@@ -289,23 +295,6 @@ def test_a_service_has_shells_of_its_own_for_who_knows_its_id(services: Maker) -
         one.type("exit\r")
         assert one.ended() == (["exit"], 1000)
     assert services.read(service)["state"] == "running"
-
-
-@pytest.mark.parametrize("operation", ["delete", "unlock"])
-def test_a_key_with_sudo_has_to_confirm(services: Maker, operation: str) -> None:
-    sudo = Client(services.server.api, test_account("sudo"))
-    sudo.clock = services.client.clock
-    with closing(sudo):
-        service = sudo.post("/services", {"name": f"sudo-{operation}"}).json()
-        path = f"/services/{service['id']}"
-        method, at = ("DELETE", path) if operation == "delete" else ("POST", f"{path}/unlock")
-        asked = sudo.send(method, at)
-        assert asked.status_code == 428
-        code = {"X-Sudo-OTP": "424242", "X-Sudo-Challenge": asked.json()["challenge_id"]}
-        assert sudo.send(method, at, **code).status_code == 200
-        if operation == "unlock":
-            again = sudo.send("DELETE", path).json()["challenge_id"]
-            sudo.send("DELETE", path, **{"X-Sudo-OTP": "424242", "X-Sudo-Challenge": again})
 
 
 # --- reached ---------------------------------------------------------------------------------
