@@ -22,7 +22,6 @@ from tests.gateway.wire import (
     refused,
     request,
     talk,
-    until,
     until_end,
 )
 
