@@ -29,7 +29,7 @@ def api_app(emulator: Emulator) -> ASGIApp:
 def ingress_of(emulator: Emulator) -> Ingress:
     """The gateway of services, which share the listeners of the API."""
     directory = ServiceDirectory(emulator.services)
-    hosts = Hosts(directory, (*LOOPBACK_HOSTS, *API_NAMES, *emulator.settings.allowed_hosts))
+    hosts = Hosts(directory, (*LOOPBACK_HOSTS, *API_NAMES, *emulator.settings.own_hosts))
     return Ingress(hosts, emulator.reach, emulator.clock, emulator.journal.record_passage)
 
 

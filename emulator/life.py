@@ -165,6 +165,7 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             accounts.get,
             clock,
             settings.queue_timeout,
+            settings.own_hosts,
         )
         watch = DiskWatch(
             engine,

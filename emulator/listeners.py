@@ -18,14 +18,23 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame
 
+from emulator.errors import HeadTooLarge
 from emulator.exchange import GONE
 from emulator.gateway.entrance import Entrance
+from emulator.gateway.heads import MAX_HEAD
 from emulator.gateway.ingress import Ingress
+from emulator.gateway.pages import last_words
 from emulator.injection import CUT
 from emulator.settings import SettingError, Settings
 
 GRACE_SECONDS = 5
 """How long requests may take to end once the emulator is told to stop."""
+
+STALL_SECONDS = 60
+"""How long the next piece of a request that has begun may take to come, or its head to end."""
+
+MANY_REQUESTS = 64
+"""Of one connection that wait for the answers to those before them."""
 
 MAX_MESSAGE = 1024 * 1024
 """Bytes of one WebSocket message from a client; a larger one ends the connection with 1009."""
@@ -41,12 +50,81 @@ is read from it: the second ping after that cannot be sent.
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is told instead
 
 
+class _TooMany(Exception):
+    """More requests came at once than wait for each other's answers here."""
+
+
 class _Http(HttpToolsProtocol):
-    """HTTP whose application can end a connection without an answer, or in the middle of one."""
+    """HTTP whose application can end a connection without an answer, or in the middle of one.
+
+    Clients cannot make it keep without end: heads, trailers and extensions of chunks that do not
+    end, and requests that are sent without waiting for answers, cost them their connections. So
+    does a request of which nothing comes for STALL_SECONDS.
+    """
+
+    _kept = 0
+    """Bytes since the parser last told of something."""
+
+    _moved = False
+    _moved_at = 0.0
+    _whole = True
+    _late: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        self._moved = False
+        super().data_received(data)
+        self._kept = 0 if self._moved else self._kept + len(data)
+        if self._moved:
+            self._moved_at = self.loop.time()
+        if self._kept > MAX_HEAD:
+            self._refuse_head()
+        elif not self._whole and self._late is None:
+            self._late = self.loop.call_later(STALL_SECONDS, self._end_if_stalled)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._late is not None:
+            self._late.cancel()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {CUT: {"connection": self.transport.close}}
+        self._whole, self._moved = False, True
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._moved = True
+        if len(self.pipeline) > MANY_REQUESTS:
+            self.transport.close()
+            raise _TooMany
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._moved = True
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._whole = self._moved = True
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()  # until those that wait have been answered
+
+    def _refuse_head(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(last_words(HeadTooLarge("A request's head may have 64 KiB")))
+        self.transport.close()
+
+    def _end_if_stalled(self) -> None:
+        self._late = None
+        if self._whole or self.transport.is_closing():
+            return
+        left = self._moved_at + STALL_SECONDS - self.loop.time()
+        if left <= 0 and not self.flow.read_paused:
+            self.transport.close()
+        else:
+            self._late = self.loop.call_later(max(left, 1), self._end_if_stalled)
 
 
 class _WebSocket(WebSocketsSansIOProtocol):

@@ -1,9 +1,9 @@
 """What every request passes before it is dispatched, as plain ASGI classes."""
 
 import logging
+import re
 import time
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.datastructures import Headers
@@ -22,6 +22,14 @@ _STATUS_MESSAGES = frozenset(
     {"http.response.start", "websocket.http.response.start", "websocket.accept"}
 )
 _SWITCHING_PROTOCOLS = 101
+
+_AUTHORITY = re.compile(
+    r"(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::(?P<port>[0-9]{0,5}))?"
+)
+"""A host and its port, and nothing that others might take for a part of it."""
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
+_PORT_MOST = 65_535
 
 
 class RequestRecord:
@@ -100,13 +108,15 @@ class HostGuard:
         await self.app(scope, receive, send)
 
     def _check(self, headers: Headers) -> None:
-        if _hostname("//" + headers.get("host", "")) not in self.hosts:
+        given = headers.getlist("host")
+        if len(given) != 1 or _hostname(given[0].lower()) not in self.hosts:
             raise MisdirectedRequest(
                 "This host name is not served here; "
                 "the setting allowed_hosts (--allowed-hosts) adds names"
             )
-        origin = headers.get("origin")
-        if origin is not None and _hostname(origin) not in self.hosts:
+        if any(
+            _of_origin(origin.lower()) not in self.hosts for origin in headers.getlist("origin")
+        ):
             raise ForeignOrigin("Requests from pages of other origins are refused")
 
 
@@ -123,9 +133,15 @@ async def refuse(scope: Scope, receive: Receive, send: Send, answer: Answer) -> 
         await response(scope, receive, send)
 
 
-def _hostname(url: str) -> str:
-    """The host's name in a URL, without its port; "" when there is none or it is malformed."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
+def _hostname(authority: str) -> str:
+    """The host's name of `HOST[:PORT]`, in lower case; "" where it is malformed."""
+    found = _AUTHORITY.fullmatch(authority)
+    if found is None or int(found["port"] or 0) > _PORT_MOST:
         return ""
+    return found["address"] or found["name"]
+
+
+def _of_origin(origin: str) -> str:
+    """The host's name of `SCHEME://HOST[:PORT]`; "" where it is malformed."""
+    scheme = _SCHEME.match(origin)
+    return "" if scheme is None else _hostname(origin[scheme.end() :])

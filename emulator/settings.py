@@ -399,6 +399,12 @@ class Settings:
     check_responses: str
     log_level: str
 
+    @property
+    def own_hosts(self) -> tuple[str, ...]:
+        """Host names of the API beside those that it has anywhere."""
+        public = urlsplit(self.public_url).hostname
+        return (*self.allowed_hosts, *([public] if public else []))
+
     @classmethod
     def load(
         cls, flags: Mapping[str, str | None], environment: Mapping[str, str] | None = None

@@ -1,16 +1,21 @@
 """One-time codes for what cannot be undone: a 428 gives a challenge, and the code answers it once.
 
 A real service mails a new code with each challenge. Here the code of an account stays the same, so
-that tests know it; everything else is as it would be.
+that tests know it; everything else is as it would be. In the place of the mail, whoever runs the
+emulator finds the codes in its log and on its admin surface, and nobody over the API.
 """
 
 import hmac
+import logging
 from dataclasses import dataclass
 
 from emulator import ids
 from emulator.accounts import Account
 from emulator.clock import Clock
 from emulator.errors import SudoRequired
+from emulator.log import NOBODY, masked
+
+logger = logging.getLogger(__name__)
 
 LIFETIME = 300
 """Seconds in which a challenge can be answered: the time to read a mail."""
@@ -41,6 +46,7 @@ class Confirmation:
 @dataclass(slots=True)
 class _Challenge:
     id: str
+    account: Account
     action: Action
     ends: float
     tries: int = TRIES
@@ -65,10 +71,11 @@ class Challenges:
             return
         challenges = self._current(account)
         if answer is None:
-            raise self._asked(challenges, action, "This wants a one-time code")
+            raise self._asked(challenges, account, action, "This wants a one-time code")
         challenge = _asked_before(challenges, action, answer.challenge)
         if challenge is None:
-            raise self._asked(challenges, action, "No such challenge is open for this operation")
+            reason = "No such challenge is open for this operation"
+            raise self._asked(challenges, account, action, reason)
         if _same(answer.code, account.sudo_code):
             del challenges[challenge.id]
             return
@@ -76,7 +83,14 @@ class Challenges:
         if challenge.tries:
             raise _refusal("The code is wrong", challenge)
         del challenges[challenge.id]
-        raise self._asked(challenges, action, f"{TRIES} codes were wrong; the challenge has ended")
+        reason = f"{TRIES} codes were wrong; the challenge has ended"
+        raise self._asked(challenges, account, action, reason)
+
+    def open(self) -> list[dict[str, object]]:
+        """Those of all accounts that wait for their code, the newest first, with their codes."""
+        now = self._clock.monotonic()
+        waiting = [one for its in self._open.values() for one in its.values() if one.ends > now]
+        return [self._shown(one) for one in sorted(waiting, key=lambda it: -it.ends)]
 
     def clear(self) -> None:
         """Forget every challenge."""
@@ -91,13 +105,37 @@ class Challenges:
         return challenges
 
     def _asked(
-        self, challenges: dict[str, _Challenge], action: Action, reason: str
+        self, challenges: dict[str, _Challenge], account: Account, action: Action, reason: str
     ) -> SudoRequired:
         if len(challenges) == MAX_OPEN:
             del challenges[next(iter(challenges))]
-        challenge = _Challenge(ids.challenge_id(), action, self._clock.monotonic() + LIFETIME)
+        ends = self._clock.monotonic() + LIFETIME
+        challenge = _Challenge(ids.challenge_id(), account, action, ends)
         challenges[challenge.id] = challenge
+        logger.info(
+            "%s of %s by %s waits for the one-time code %s, challenge %s",
+            *(action.operation, _things(action), account.public_key),
+            *(account.sudo_code, challenge.id),
+            extra={"account": NOBODY},
+        )
         return _refusal(reason, challenge)
+
+    def _shown(self, challenge: _Challenge) -> dict[str, object]:
+        left = challenge.ends - self._clock.monotonic()
+        return {
+            "id": challenge.id,
+            "account": challenge.account.public_key,
+            "operation": challenge.action.operation,
+            "resource": masked(_things(challenge.action)),
+            "code": challenge.account.sudo_code,
+            "tries_left": challenge.tries,
+            "expires_at": self._clock.isoformat(self._clock.time() + left),
+        }
+
+
+def _things(action: Action) -> str:
+    """What its path names: one thing, for every operation that there is."""
+    return ", ".join(value for _, value in sorted(action.path))
 
 
 def _asked_before(

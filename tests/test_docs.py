@@ -61,7 +61,7 @@ def test_the_service_of_the_readme_does_what_it_shows(server: Server, tmp_path: 
 def test_the_page_of_the_control_surface_does_what_it_shows(tmp_path: Path) -> None:
     script = "\n".join(blocks("sh", text=CONTROL))
     with running(settings(tmp_path, languages="bash", pool_size="1")) as server:
-        assert_does_what_it_shows(script, server, tmp_path, 18)
+        assert_does_what_it_shows(script, server, tmp_path, 19)
 
 
 def test_the_page_of_sessions_does_what_it_shows(server: Server, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from emulator.accounts import Account
 from emulator.clock import Clock
 from emulator.errors import SudoRequired
+from emulator.log import NOBODY, line
 from emulator.sudo import LIFETIME, MAX_OPEN, TRIES, Action, Challenges, Confirmation
 from tests.client import test_account
 
@@ -126,6 +127,18 @@ def test_no_answer_tells_the_code() -> None:
         Confirmation(CODE, "chal_x"),
     ):
         assert CODE not in str(refusal(challenges, answer).body())
+
+
+def test_a_code_is_logged_for_who_runs_the_emulator_and_shown_to_no_account(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    thing = "unsb-service-" + 32 * "a"
+    with caplog.at_level("INFO", "emulator.sudo"):
+        given = ask(Challenges(Clock()), Action("deleteService", frozenset({("id", thing)})))
+    (record,) = caplog.records
+    assert all(part in line(record) for part in (CODE, given, OWNER.public_key, "deleteService"))
+    assert thing not in line(record)
+    assert vars(record)["account"] == NOBODY
 
 
 def test_an_account_holds_so_many_challenges_and_the_oldest_gives_way() -> None:

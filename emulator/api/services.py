@@ -168,9 +168,11 @@ async def execute_service(emulator: Emulator, call: Call) -> Reply:
     files = input_files(fields.get("input_files", ()))
     limit = int(fields.get("timeout", fields.get("timeout_ms", DEFAULT_TIMEOUT_MS)))
     line, seconds = str(fields["command"]), limit / 1000 if limit else None
-    job = emulator.jobs.begin(
-        call.account, {"network_mode": service.record.network_mode}, len(line)
-    )
+    facts: dict[str, object] = {
+        "language": emulator.catalogue.shells.usual,
+        "network_mode": service.record.network_mode,
+    }
+    job = emulator.jobs.begin(call.account, facts, len(line))
     call.exchange.job_id = job.id
     emulator.jobs.start(job)
     try:
@@ -192,10 +194,8 @@ _STATUS = {Ending.TIMED_OUT: JobStatus.TIMEOUT, Ending.CANCELLED: JobStatus.CANC
 async def get_service_logs(emulator: Emulator, call: Call) -> Reply:
     """The last lines of what the bootstrap script and its children printed."""
     service = _find(emulator, call)
-    text = (await emulator.services.logs.read(service.id)).decode("utf-8", "replace")
-    if not call.query.get("all", False):
-        lines = text.splitlines(keepends=True)
-        text = "".join(lines[-int(str(call.query.get("lines", TAIL_LINES))) :])
+    lines = None if call.query.get("all", False) else int(str(call.query.get("lines", TAIL_LINES)))
+    text = await emulator.services.logs.read(service.id, lines)
     return Reply({"log": text, "logs": text, "service_id": service.id})
 
 

@@ -1,4 +1,4 @@
-"""/_emulator/*: readiness, TLS, journal, clock, faults, compile cache, for whoever runs it."""
+"""/_emulator/*: readiness, TLS, journal, clock, faults, codes, caches, for whoever runs it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -122,6 +122,12 @@ async def remove_fault(emulator: Emulator, request: Request) -> Response:
     return _answer({"status": "cleared", "id": rule_id})
 
 
+async def list_challenges(emulator: Emulator, _request: Request) -> Response:
+    """What waits for a one-time code, the newest first, with the codes that would be mailed."""
+    challenges = emulator.challenges.open()
+    return _answer({"challenges": challenges, "count": len(challenges)})
+
+
 async def reset(emulator: Emulator, _request: Request) -> Response:
     """Forget what was asked: journal, fault rules, challenges, what was counted against rates."""
     emulator.journal.clear()
@@ -162,6 +168,7 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/_emulator/faults", add_fault),
     ("DELETE", "/_emulator/faults", clear_faults),
     ("DELETE", "/_emulator/faults/{id}", remove_fault),
+    ("GET", "/_emulator/sudo", list_challenges),
     ("POST", "/_emulator/reset", reset),
     ("GET", "/_emulator/compiles", read_compiles),
     ("DELETE", "/_emulator/compiles", clear_compiles),

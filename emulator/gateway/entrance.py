@@ -55,7 +55,9 @@ class Entrance(asyncio.Protocol):
             self._refuse(NoCapacity("There are as many connections as there may be"))
 
     def data_received(self, data: bytes) -> None:
-        self._head += data
+        self._head += data if self._head else data.lstrip(b"\r\n")
+        if not self._head:  # empty lines before a request are none of it
+            return
         if self._head[0] not in _FIRST:
             self._hand_to_api()
             return

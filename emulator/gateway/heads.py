@@ -33,10 +33,11 @@ _OF_ONE_HOP = frozenset(
         *(b"transfer-encoding", b"upgrade", b"proxy-authenticate", b"proxy-authorization"),
     }
 )
-_OURS = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"proxy"}
-)
+_OURS = re.compile(rb"forwarded|x-forwarded-.*|x-real-ip|proxy")
 """What only the gateway may say, and what CGI takes for a variable that programs obey."""
+
+_FRAMES = frozenset({b"host", b"content-length", b"transfer-encoding"})
+"""What nobody may say by another name."""
 
 _NEVER_OF_ONE_HOP = frozenset({b"host", b"content-length", b"expect"})
 """What stays, though `Connection` names it."""
@@ -114,11 +115,7 @@ def wants_upgrade(request: h11.Request) -> bool:
 
 def onward(request: h11.Request, address: str, scheme: str) -> h11.Request:
     """The request as the service gets it; raises BadRequest."""
-    fields = [
-        (name, found)
-        for name, found in _end_to_end(request)
-        if name.lower().replace(b"_", b"-") not in _OURS  # CGI takes them for the same
-    ]
+    fields = [(name, found) for name, found in _end_to_end(request) if not _is_forged(name.lower())]
     fields += [
         (b"X-Forwarded-For", address.encode()),
         (b"X-Forwarded-Host", value(request, b"host")),
@@ -128,6 +125,12 @@ def onward(request: h11.Request, address: str, scheme: str) -> h11.Request:
         fields.append((b"Transfer-Encoding", b"chunked"))
     fields += _upgrade(request) if wants_upgrade(request) else [(b"Connection", b"close")]
     return h11.Request(method=request.method, target=target_of(request), headers=fields)
+
+
+def _is_forged(name: bytes) -> bool:
+    """Whether it is a name that a service may take for what the gateway says."""
+    meant = name.replace(b"_", b"-")  # CGI takes them for the same
+    return _OURS.fullmatch(meant) is not None or (meant != name and meant in _FRAMES)
 
 
 def back(answer: h11.Response) -> h11.Response:

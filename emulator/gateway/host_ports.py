@@ -27,7 +27,7 @@ MOST_PEERS = 128
 """Others that talk to one port at a time; further ones are not heard."""
 
 PEER_SECONDS = 120
-"""How long a UDP peer is remembered after its last datagram, either way."""
+"""How long a UDP peer is remembered after the last datagram that it sent."""
 
 _WAITING_DATAGRAMS = 16
 """Of one peer, while its socket in the sandbox is made."""
@@ -162,7 +162,13 @@ class _Peers:
         except ApiError as error:
             passage.code = error.code
         except (AgentError, OSError) as error:
-            logger.debug("a %s connection of %s: %s", peer.protocol, self.served.name, error)
+            logger.debug(
+                "a %s connection of %s: %s",
+                peer.protocol,
+                self.served.name,
+                error,
+                extra={"account": self.served.account},
+            )
         finally:
             peer.leave()
             passage.milliseconds = (time.perf_counter() - began) * 1000
@@ -247,8 +253,7 @@ class _UdpPeer:
                 self._sent += len(data)
 
     def receive(self, data: bytes) -> None:
-        """From the service to the peer."""
-        self._active_at = self._clock.monotonic()
+        """From the service to the peer, whose address may be forged: that keeps nothing open."""
         self._received += len(data)
         self._port.answer(data, self._address)
 

@@ -218,16 +218,15 @@ class _Visit:
         finally:
             passage.milliseconds = (time.perf_counter() - began) * 1000
             self._ingress.record(passage)
-            access.info(
-                "%s %s:%s%s %s %.1f ms",
-                passage.method,
-                passage.service,
-                passage.port,
-                passage.path,
-                passage.status,
-                passage.milliseconds,
-                extra={"request_id": passage.request_id},
+            service, milliseconds = f"{passage.service}:{passage.port}", passage.milliseconds
+            told = (passage.method, service, passage.path, passage.status, milliseconds)
+            whose = (
+                {"untold": (passage.method, service, "...", *told[3:])}
+                if passage.account is None
+                else {"account": passage.account}
             )
+            extra = {"request_id": passage.request_id, **whose}
+            access.info("%s %s%s %s %.1f ms", *told, extra=extra)
 
 
 _DONE = {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}

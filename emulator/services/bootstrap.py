@@ -18,10 +18,13 @@ _STATE = "/run/unsandbox"
 _PIPE, _CODE = f"{_STATE}/log", f"{_STATE}/code"
 QUICK_SECONDS = 15.0
 
-_PREPARE = f"mkdir -p {_STATE} && {{ [ -p {_PIPE} ] || mkfifo -m 600 {_PIPE}; }}"
+_PREPARE = (
+    f"[ -d {_STATE} ] || rm -rf {_STATE}; mkdir -p {_STATE} && "
+    f"{{ [ -p {_PIPE} ] || {{ rm -rf {_PIPE} && mkfifo -m 600 {_PIPE}; }}; }}"
+)
 _COPY = f"exec cat <> {_PIPE}"
 _RUN = (
-    f"rm -f {_CODE}; exec >{_PIPE} 2>&1 </dev/null; "
+    f"rm -rf {_CODE}; exec >{_PIPE} 2>&1 </dev/null; "
     f"if head -c 2 {SCRIPT} | grep -q '^#!'; "
     f"then chmod +x {SCRIPT}; {SCRIPT}; else bash {SCRIPT}; fi; "
     f"code=$?; echo $code > {_CODE}; exit $code"
@@ -40,14 +43,14 @@ async def open_pipe(machine: Machine) -> Process:
     """Begin to hear what is printed; raises AgentError."""
     await _done(machine, ("sh", "-c", _PREPARE))
     pipe = machine.spawn(("sh", "-c", _COPY), key=PIPE_KEY)
-    await _quickly(pipe)
+    await _started(pipe)
     return pipe
 
 
 async def run_script(machine: Machine, environment: dict[str, str]) -> Process:
     """Begin to run the script; what it exits with is the process's end. Raises AgentError."""
     process = machine.spawn(("sh", "-c", _RUN), key=SCRIPT_KEY, env=environment)
-    await _quickly(process)
+    await _started(process)
     return process
 
 
@@ -85,6 +88,6 @@ async def _done(machine: Machine, words: tuple[str, ...]) -> None:
         await machine.spawn(words, output_limit=4096).collect()
 
 
-async def _quickly(process: Process) -> None:
+async def _started(process: Process) -> None:
     async with in_time():
         await process.started()

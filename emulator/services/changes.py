@@ -142,7 +142,7 @@ class Changing:
             )
 
     def _domains(self, service: Service, wanted: Sequence[str]) -> list[str]:
-        return names.domains(wanted, service.record.owner, self._others(service))
+        return self._services.free_domains(wanted, service.record.owner, self._others(service))
 
     def _others(self, service: Service) -> list[Service]:
         return [one for one in self._services.all() if one is not service]

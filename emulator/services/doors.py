@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from emulator.errors import Conflict
 from emulator.sandbox.agent import AgentError
 from emulator.sandbox.shells import Shells
+from emulator.services import bootstrap
 from emulator.services.service import Service
 from emulator.services.services import Services, require_running
 from emulator.sessions.doors import CLIENTS_MOST, hang_up
@@ -15,8 +16,6 @@ from emulator.sessions.failures import failures
 from emulator.sessions.multiplexers import COLUMNS, ROWS
 from emulator.sessions.session import Client
 from emulator.sessions.terminal import Terminal
-
-_START_SECONDS = 15.0
 
 
 class ServiceDoors:
@@ -34,9 +33,8 @@ class ServiceDoors:
             Conflict: the service does not run, or has as many clients as there may be.
             SandboxFailed: the shell does not start.
         """
-        if len(service.clients) >= CLIENTS_MOST:
-            raise Conflict(f"{CLIENTS_MOST} clients are at shells of this service; close one first")
         async with self._services.held(service):
+            _require_place(service)
             require_running(service)
             with failures():
                 terminal = await self._terminal(service)
@@ -54,9 +52,14 @@ class ServiceDoors:
     async def _terminal(self, service: Service) -> Terminal:
         command = self._shells.named(self._shells.usual).command
         process = service.machine.spawn(command, pty=(COLUMNS, ROWS), env=service.environment)
-        async with asyncio.timeout(_START_SECONDS):
+        async with bootstrap.in_time():
             await process.started()
         return Terminal(process)
+
+
+def _require_place(service: Service) -> None:
+    if len(service.clients) >= CLIENTS_MOST:
+        raise Conflict(f"{CLIENTS_MOST} clients are at shells of this service; close one first")
 
 
 async def _until_exit(client: Client) -> None:

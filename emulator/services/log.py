@@ -7,7 +7,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-HALF_BYTES = 8 * 1024 * 1024
+HALF_BYTES = 4 * 1024 * 1024
 """Of a file; with more, what is older than the one before it is dropped."""
 
 _SERVICE_ID = re.compile(r"unsb-service-[0-9a-f]{32}")
@@ -27,9 +27,9 @@ class ServiceLogs:
         """
         await asyncio.to_thread(self._write, self._path(service_id), data)
 
-    async def read(self, service_id: str) -> bytes:
-        """All that is kept."""
-        return await asyncio.to_thread(self._read, self._path(service_id))
+    async def read(self, service_id: str, lines: int | None = None) -> str:
+        """The last lines, or all that is kept."""
+        return await asyncio.to_thread(self._read, self._path(service_id), lines)
 
     async def remove(self, service_id: str) -> None:
         await asyncio.to_thread(self._remove, self._path(service_id))
@@ -51,12 +51,13 @@ class ServiceLogs:
         if size > HALF_BYTES:
             path.replace(_before(path))
 
-    def _read(self, path: Path) -> bytes:
+    def _read(self, path: Path, lines: int | None) -> str:
         parts = []
         for one in (_before(path), path):
             with suppress(FileNotFoundError):
                 parts.append(one.read_bytes())
-        return b"".join(parts)
+        kept = b"".join(parts)
+        return (kept if lines is None else _last(kept, lines)).decode("utf-8", "replace")
 
     def _remove(self, path: Path) -> None:
         for one in (_before(path), path):
@@ -67,6 +68,16 @@ class ServiceLogs:
             for path in self._folder.iterdir():
                 if path.name.partition(".")[0] not in service_ids:
                     path.unlink(missing_ok=True)
+
+
+def _last(kept: bytes, lines: int) -> bytes:
+    """The last lines; the whole is not taken to pieces, of which there may be millions."""
+    at = len(kept) - kept.endswith(b"\n")
+    for _ in range(lines):
+        at = kept.rfind(b"\n", 0, at)
+        if at < 0:
+            return kept
+    return kept[at + 1 :]
 
 
 def _before(path: Path) -> Path:

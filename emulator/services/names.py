@@ -2,13 +2,16 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from emulator.errors import BadRequest, Conflict, DomainTaken
 from emulator.services.service import Service
 
 RESERVED = ("unsandbox.com", "localhost", "local")
 """No custom domain ends in one of these: they are the API's, the services' own or the machine's."""
+
+DOMAINS_MOST = 64
+"""Of one service; as many as the contract lets an answer have."""
 
 _NAMES_A_PORT = re.compile(r"--[0-9]+$")
 """How a label ends that leads to another port of the service before it."""
@@ -30,17 +33,21 @@ def label(name: str, service_id: str, services: Iterable[Service]) -> str:
     return f"{lower[:56]}-{service_id[-6:]}"
 
 
-def domains(wanted: Iterable[str], owner: str, services: Iterable[Service]) -> list[str]:
-    """Custom domains in lower case, each once.
+def domains(
+    wanted: Iterable[str], owner: str, services: Iterable[Service], own_hosts: Collection[str]
+) -> list[str]:
+    """Custom domains in lower case, each once; `own_hosts` are the API's.
 
     Raises:
-        BadRequest: one is no name that could be had.
+        BadRequest: one is no name that could be had, or there are too many.
         DomainTaken: another service has one.
     """
     chosen = lowered(wanted)
+    if len(chosen) > DOMAINS_MOST:
+        raise BadRequest(f"custom_domains: a service has at most {DOMAINS_MOST}")
     taken = {name: it for it in services for name in it.record.custom_domains}
     for name in chosen:
-        if _is_reserved(name):
+        if name in own_hosts or _is_reserved(name):
             raise BadRequest(f"custom_domains: {name} cannot be a service's")
         other = taken.get(name)
         if other is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -84,7 +84,9 @@ class Services:
         account_of: AccountOf,
         clock: Clock,
         queue_seconds: int,
+        own_hosts: Collection[str],
     ) -> None:
+        """`own_hosts` are names of the API, beside those that no service has anywhere."""
         self._commands = commands
         self._host_ports = host_ports
         self._account_of = account_of
@@ -99,6 +101,7 @@ class Services:
         self._promises = promises
         self._clock = clock
         self._queue_seconds = queue_seconds
+        self._own_hosts = frozenset(names.lowered(own_hosts))
         self._services: dict[str, Service] = {}
 
     # --- finding ---------------------------------------------------------------------------
@@ -122,6 +125,12 @@ class Services:
         """Anybody's service, for who knows its whole id."""
         return self._services.get(service_id)
 
+    def free_domains(
+        self, wanted: Sequence[str], owner: str, others: Sequence[Service]
+    ) -> list[str]:
+        """Custom domains as they are kept; raises BadRequest or DomainTaken."""
+        return names.domains(wanted, owner, others, self._own_hosts)
+
     # --- starting and ending ---------------------------------------------------------------
 
     async def create(self, account: Account, wanted: Wanted, stop: Stop) -> Service:
@@ -137,7 +146,7 @@ class Services:
             Stopped: `stop` was requested.
         """
         names.require_free_name(wanted.name, account.public_key, self.all())
-        names.domains(wanted.custom_domains, account.public_key, self.all())
+        self.free_domains(wanted.custom_domains, account.public_key, self.all())
         slots = Holding(self._slots, account.public_key)
         slots.take(account)
         async with AsyncExitStack() as undo:
@@ -150,12 +159,12 @@ class Services:
                     IMAGE, wanted.network_mode, wanted.vcpu, account.public_key, stop
                 )
                 undo.push_async_callback(self._remove, machine)
-                record = self._record(account, wanted, machine)
-                service = Service(record, machine, slots, memory)
-                undo.callback(service.stop_work)
                 await Inputs(machine.agent, wanted.input_files, ROOT_USER).written()
-            self._services[service.id] = service
-            undo.callback(self._services.pop, service.id)
+            record = self._record(account, wanted, machine)
+            service = Service(record, machine, slots, memory)
+            undo.callback(service.stop_work)
+            self._services[service.id] = service  # at once: names and domains are taken by it
+            undo.callback(self._services.pop, service.id, None)
             undo.push_async_callback(self._host_ports.close, service.id)
             await self.open_ports(service)
             if wanted.variables:
@@ -165,6 +174,8 @@ class Services:
             undo.callback(self._store.remove, service.id)
             with failures():
                 await self.running.start(service)
+            if service.over:
+                raise SandboxFailed(_DESTROYED)
             await self.saved(service)  # whole: what is not when all ends is removed after that
             undo.pop_all()
         return service
@@ -184,7 +195,7 @@ class Services:
             network_mode=wanted.network_mode,
             service_type=wanted.service_type,
             ports=list(wanted.ports),
-            custom_domains=names.domains(wanted.custom_domains, account.public_key, others),
+            custom_domains=self.free_domains(wanted.custom_domains, account.public_key, others),
             script=wanted.script,
             created_at=self._clock.time(),
             base_vcpu=wanted.vcpu,
@@ -311,7 +322,7 @@ class Services:
             try:
                 with failures():
                     await self._deploy(service, files)
-            except SandboxFailed:
+            except BaseException:
                 self.running.try_again(service)
                 raise
             await self.saved(service)

@@ -96,7 +96,7 @@ def test_a_status_comes_in_the_envelope_with_retry_after_as_often_as_asked(
         ({"status": 429}, "RATE_LIMITED", "rate_limit_exceeded"),
         ({"status": 429, "code": "CONCURRENCY_LIMIT"}, "CONCURRENCY_LIMIT", "concurrency_limit"),
         ({"status": 500}, "INTERNAL_ERROR", "Internal error"),
-        ({"status": 502}, "HTTP_502", "Bad Gateway"),
+        ({"status": 507}, "HTTP_507", "Insufficient Storage"),
         ({"status": 599, "code": "ODD"}, "ODD", "Status 599"),
         ({"status": 405}, "METHOD_NOT_ALLOWED", "Method not allowed"),
     ],

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import httpx
-import pytest
 
 from tests import shell
-from tests.client import Client, test_account
+from tests.client import test_account
 from tests.containers import containers, eventually
 from tests.services.conftest import Maker
 
@@ -186,6 +185,8 @@ def test_a_frozen_service_stands_still_and_takes_no_slot(services: Maker) -> Non
     assert slots.taken(services.client.account) == 0
     before = services.log(service)
     assert services.refused(service, "execute", command="id")[0] == 409
+    assert services.refused(service, "redeploy")[0] == 409
+    assert services.refused(service, "resize", vcpu=2)[0] == 409
     assert services.log(service) == before
     assert services.change(service, "unfreeze")["unfreeze_time_ms"] >= 0
     eventually(lambda: services.log(service) > before)
@@ -296,23 +297,6 @@ def test_a_service_has_shells_of_its_own_for_who_knows_its_id(services: Maker) -
         one.type("exit\r")
         assert one.ended() == (["exit"], 1000)
     assert services.read(service)["state"] == "running"
-
-
-@pytest.mark.parametrize("operation", ["delete", "unlock"])
-def test_a_key_with_sudo_has_to_confirm(services: Maker, operation: str) -> None:
-    sudo = Client(services.server.api, test_account("sudo"))
-    sudo.clock = services.client.clock
-    with closing(sudo):
-        service = sudo.post("/services", {"name": f"sudo-{operation}"}).json()
-        path = f"/services/{service['id']}"
-        method, at = ("DELETE", path) if operation == "delete" else ("POST", f"{path}/unlock")
-        asked = sudo.send(method, at)
-        assert asked.status_code == 428
-        code = {"X-Sudo-OTP": "424242", "X-Sudo-Challenge": asked.json()["challenge_id"]}
-        assert sudo.send(method, at, **code).status_code == 200
-        if operation == "unlock":
-            again = sudo.send("DELETE", path).json()["challenge_id"]
-            sudo.send("DELETE", path, **{"X-Sudo-OTP": "424242", "X-Sudo-Challenge": again})
 
 
 # --- reached ---------------------------------------------------------------------------------
