@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from contextlib import AsyncExitStack, suppress
+from urllib.parse import urlsplit
 
 from emulator.accounts import DEFAULT_ACCOUNT, Account
 from emulator.app import serving_all
@@ -64,6 +65,7 @@ def _greeting(emulator: Emulator, addresses: Addresses) -> str:
         f"  HTTPS  {addresses.tls}",
         f"         for clients that trust {emulator.settings.ca_dir / CERTIFICATE_FILE}",
         '         to trust it in this shell: eval "$(unsandbox-emulator ca --env)"',
+        f"  Services  {service_address(addresses.api)}, of POST /services",
         f"  Admin  {addresses.admin}/_emulator/requests",
     ]
     if accounts:
@@ -76,6 +78,11 @@ def _greeting(emulator: Emulator, addresses: Addresses) -> str:
             signed_curl(addresses.api, account),
         ]
     return "\n".join(lines)
+
+
+def service_address(api: str) -> str:
+    """How the address of a service of this machine looks; `api` is the API's."""
+    return f"http://NAME.on.localhost:{urlsplit(api).port}"
 
 
 def _shown_secret(account: Account) -> str:
