@@ -18,6 +18,7 @@ from contract.mutants.faults.statuses import STATUSES
 from contract.mutants.faults.sudo import SUDO
 from contract.mutants.faults.tenancy import TENANCY
 from contract.mutants.faults.times import TIMES
+from contract.mutants.faults.vaults import VAULTS
 
 __all__ = ["MUTANTS"]
 
@@ -41,6 +42,7 @@ MUTANTS = {
         *SHELL,
         *LOGS,
         *SERVICES,
+        *VAULTS,
         *SNAPSHOTS,
         *IMAGES,
         *INJECTED,

@@ -34,7 +34,7 @@ def test_a_service_is_reached_by_its_url(api: Api, site: Site) -> None:
     assert page(site.thing) == site.word
 
 
-@pytest.mark.operations("freezeService", "getService")
+@pytest.mark.operations("createService", "freezeService", "getService")
 def test_a_frozen_service_wakes_for_a_request_and_answers_it(api: Api, site: Site) -> None:
     del api
     page(site.thing)
@@ -60,7 +60,7 @@ def test_a_service_that_is_not_to_wake_stays_frozen(api: Api, site: Site) -> Non
     assert page(thing) == site.word
 
 
-@pytest.mark.operations("redeployService")
+@pytest.mark.operations("redeployService", "deleteService", "getService")
 def test_a_redeploy_shows_another_page(api: Api) -> None:
     one, two = new_name(), new_name()
     with new(api, "service", ports=[PORT], bootstrap_content=script(one)) as thing:

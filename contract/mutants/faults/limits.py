@@ -16,6 +16,11 @@ _OF_SESSIONS = (
     *("freezeSession", "unfreezeSession"),
 )
 
+_OF_SERVICES = (
+    *("createService", "getService", "deleteService", "unlockService"),
+    *("freezeService", "unfreezeService", "wakeService"),
+)
+
 _PAID = (
     *("listSessions", "createSession", "listServices", "createService", "listSnapshots"),
     *("createSnapshot", "listImages", "publishImage"),
@@ -80,30 +85,35 @@ def _slots_for_all_keys() -> Mutator:
     return mutator
 
 
-def _frozen_with_slot() -> Mutator:
-    """While the account `slot` has a frozen session, it has no slot."""
-    frozen = set[str]()
+def _frozen_with_slot(freeze: str) -> Build:
+    """While the account `slot` has something frozen by this operation, it has no slot."""
 
-    async def mutator(call: Call, proceed: Proceed) -> Answer:
-        name = call.operation.id if call.operation else ""
-        if frozen and name == "createSession" and call.role == "slot":
-            return Answer.error(429, "concurrency_limit_reached", "CONCURRENCY_LIMIT")
-        answer = await proceed(call)
-        if name == "freezeSession" and answer.succeeded:
-            frozen.add(call.segments[1])
-        elif call.segments[0] == "sessions":
-            frozen.difference_update(call.segments[1:2] if call.method != "GET" else ())
-        return answer
+    def build() -> Mutator:
+        frozen = set[str]()
 
-    return mutator
+        async def mutator(call: Call, proceed: Proceed) -> Answer:
+            name = call.operation.id if call.operation else ""
+            if frozen and name == "createSession" and call.role == "slot":
+                return Answer.error(429, "concurrency_limit_reached", "CONCURRENCY_LIMIT")
+            answer = await proceed(call)
+            if name == freeze and answer.succeeded:
+                frozen.add(call.segments[1])
+            elif call.method != "GET":
+                frozen.difference_update(call.segments[1:2])
+            return answer
+
+        return mutator
+
+    return build
 
 
 def _despite_limit(**members: object) -> Build:
     """What is refused for want of slots is answered as if it were done."""
 
     def edit(call: Call, answer: Answer) -> None:
+        kind, name = call.segments[0].removesuffix("s"), call.segments[1]
         answer.status = 200
-        answer.document = {"session_id": call.segments[1], **members}
+        answer.document = {f"{kind}_id": name, **members}
 
     return on_response(edit, status(429))
 
@@ -184,7 +194,7 @@ LIMITS = (
     _limit(
         "session-frozen-with-slot",
         "A frozen session keeps its slot.",
-        _frozen_with_slot,
+        _frozen_with_slot("freezeSession"),
         *("createSession", "freezeSession", "unfreezeSession", "deleteSession"),
     ),
     _limit(
@@ -192,6 +202,30 @@ LIMITS = (
         "A session is unfrozen whether a slot is free or not.",
         _despite_limit(status="running", unfreeze_time_ms=40),
         "unfreezeSession",
+    ),
+    _limit(
+        "service-slots-unlimited",
+        "A key may have as many services as it likes.",
+        served_as_main("slot"),
+        *_OF_SERVICES,
+    ),
+    _limit(
+        "service-frozen-with-slot",
+        "A frozen service keeps its slot.",
+        _frozen_with_slot("freezeService"),
+        *("createSession", "freezeService", "unfreezeService", "deleteService"),
+    ),
+    _limit(
+        "service-unfrozen-without-slot",
+        "A service is unfrozen whether a slot is free or not.",
+        _despite_limit(status="running", state="running", unfreeze_time_ms=40),
+        "unfreezeService",
+    ),
+    _limit(
+        "service-woken-without-slot",
+        "A service is woken whether a slot is free or not.",
+        _despite_limit(status="running", state="running", unfreeze_time_ms=40),
+        "wakeService",
     ),
     _limit("free-served", "The free tier gets what it lacks.", served_as_main("free"), *_PAID),
     _limit(

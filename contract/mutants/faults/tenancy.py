@@ -212,6 +212,15 @@ TENANCY = (
         "Who knows a service's id saves and ends it.",
         *("snapshotService", "deleteService"),
     ),
+    Mutant(
+        "foreign-service-guessed",
+        "Who guesses a service's name reads it, its log and its secrets.",
+        Kind.TENANCY,
+        "tenancy",
+        ("getService", "getServiceLogs", "exportServiceEnv"),
+        _leaking("getService", "getServiceLogs", "exportServiceEnv", by="name"),
+        sees_all=True,
+    ),
     _list_leak("services", "listServices", "services"),
     _leak("foreign-snapshot-read", "Who knows a snapshot's id reads it.", "getSnapshot"),
     _leak(
