@@ -69,6 +69,8 @@ from emulator.sudo import Challenges
 logger = logging.getLogger(__name__)
 
 EXPIRE_EVERY_SECONDS = 300
+IDLE_EVERY_SECONDS = 10
+"""How often services are looked through for those to be frozen."""
 _ENGINE_CALLS_FOR_EACH_START = 4
 """At the same time: starts for programs, as many for sessions, removals, and what takes no time."""
 Report = Callable[[str], None]
@@ -180,6 +182,9 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
         stack.push_async_callback(services.close)
         stack.push_async_callback(host_ports.close_all)
         await stack.enter_async_context(_beside(watch.run()))
+        if settings.service_idle:
+            idling = _freeze_idle(services, clock, settings.service_idle)
+            await stack.enter_async_context(_beside(idling))
         yield Emulator(
             settings=settings,
             spec=spec,
@@ -211,6 +216,13 @@ async def opened(settings: Settings) -> AsyncIterator[Emulator]:
             service_doors=ServiceDoors(services, catalogue.shells),
             vaults=vaults,
         )
+
+
+async def _freeze_idle(services: Services, clock: Clock, seconds: int) -> None:
+    """Freeze services that nobody used for so long, for as long as the emulator runs."""
+    while True:
+        await clock.sleep(min(seconds, IDLE_EVERY_SECONDS))
+        await services.freeze_idle(seconds)
 
 
 @asynccontextmanager
@@ -374,8 +386,6 @@ async def housekeeping(emulator: Emulator) -> None:
     while True:
         emulator.jobs.expire()
         await emulator.sessions.tidy()
-        if emulator.settings.service_idle:
-            await emulator.services.freeze_idle(emulator.settings.service_idle)
         await asyncio.sleep(EXPIRE_EVERY_SECONDS)
 
 

@@ -124,7 +124,7 @@ class _Http(HttpToolsProtocol):
         if left <= 0 and not self.flow.read_paused:
             self.transport.close()
         else:
-            self._late = self.loop.call_later(max(left, 1), self._end_if_stalled)
+            self._late = self.loop.call_later(left if left > 0 else 1, self._end_if_stalled)
 
 
 class _WebSocket(WebSocketsSansIOProtocol):

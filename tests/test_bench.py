@@ -11,9 +11,10 @@ from emulator.paths import RUNTIMES
 from emulator.sandbox.runtimes import Catalogue
 from scripts.bench.__main__ import BAR_MISSED, Run, conclude, main, write_page
 from scripts.bench.connection import Connection, document, whole_body
-from scripts.bench.load import Job, burst, sustained
+from scripts.bench.load import Job, Page, burst, sustained
 from scripts.bench.measurements import measurements
 from scripts.bench.report import BARS, Bar, Row, Sample, compared, table
+from scripts.bench.services import PAGE, page_server_here
 from scripts.bench.sessions import run_raw
 from scripts.bench.shell_client import ShellClient
 from scripts.bench.terminals import local_terminal, until
@@ -191,6 +192,18 @@ def test_a_load_that_is_answered_wrongly_is_no_figure(
 ) -> None:
     with pytest.raises(RuntimeError, match=fault):
         burst(Job(server.api, body, "hi\n"), 1)
+
+
+def test_pages_are_asked_for_over_and_over_on_kept_connections() -> None:
+    with page_server_here() as base:
+        assert len(sustained(Page(base, PAGE), 2, 0.1).milliseconds) >= 2
+
+
+def test_a_page_that_is_another_is_no_figure(server: Server) -> None:
+    with page_server_here() as base, pytest.raises(RuntimeError, match="the answer was"):
+        burst(Page(base, b"another"), 1)
+    with pytest.raises(RuntimeError, match="404"):
+        burst(Page(server.api, PAGE, "nobody.on.localhost"), 1)
 
 
 def test_what_a_shell_is_sent_and_shows_is_whole_in_messages_of_every_length(

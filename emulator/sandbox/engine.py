@@ -223,7 +223,8 @@ class Engine:
         for network in self._api.networks(filters=ours):
             with self._unless_in_use(network["Name"]):
                 self._api.remove_network(network["Id"])
-        for volume in self._api.volumes(filters=ours)["Volumes"] or ():
+        unused = {**ours, "dangling": True}  # services that stay use theirs
+        for volume in self._api.volumes(filters=unused)["Volumes"] or ():
             with self._unless_in_use(volume["Name"]):
                 self._api.remove_volume(volume["Name"])
 

@@ -7,7 +7,7 @@ signed once a second, and what the loop costs is measured and told beside each f
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,13 +19,50 @@ _PATIENCE_SECONDS = 120
 """How long the last answers may take once no more requests are sent."""
 
 
+class Asked(Protocol):
+    """A request that is sent over and over to the server at `base`."""
+
+    @property
+    def base(self) -> str: ...
+
+    def message(self, host: str) -> bytes:
+        """As it is sent in this second."""
+
+    def check(self, received: bytes, body: bytes) -> None:
+        """Raise RuntimeError or KeyError where an answer is not what it must be."""
+
+
 @dataclass(frozen=True)
 class Job:
-    """A request that is sent over and over, and what its answer must have in `stdout`."""
+    """A program to run, and what its answer must have in `stdout`."""
 
     base: str
     body: object
     stdout: str
+
+    def message(self, host: str) -> bytes:
+        return signed(host, "POST", "/execute", msgspec.json.encode(self.body))
+
+    def check(self, received: bytes, body: bytes) -> None:
+        stdout = document(received, body)["stdout"]
+        if stdout != self.stdout:
+            raise RuntimeError(f"a program printed {stdout!r}")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a server, by the host name `name` or by its address, and what it must be."""
+
+    base: str
+    text: bytes
+    name: str | None = None
+
+    def message(self, host: str) -> bytes:
+        return b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % (self.name or host).encode()
+
+    def check(self, received: bytes, body: bytes) -> None:
+        if body != self.text:
+            raise RuntimeError(f"the answer was {received!r}")
 
 
 @dataclass
@@ -47,26 +84,26 @@ class Load:
         return 100 * self.own_seconds / self.seconds
 
 
-def sustained(job: Job, clients: int, seconds: float) -> Load:
+def sustained(asked: Asked, clients: int, seconds: float) -> Load:
     """Each client sends its next request when it has its answer, for `seconds`."""
-    return _run(job, clients, seconds)
+    return _run(asked, clients, seconds)
 
 
-def burst(job: Job, count: int) -> Load:
+def burst(asked: Asked, count: int) -> Load:
     """`count` clients send one request each, all at once."""
-    return _run(job, count, 0)
+    return _run(asked, count, 0)
 
 
-def _run(job: Job, clients: int, seconds: float) -> Load:
+def _run(asked: Asked, clients: int, seconds: float) -> Load:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_drive(job, clients, seconds))
+        return runner.run(_drive(asked, clients, seconds))
 
 
-async def _drive(job: Job, clients: int, seconds: float) -> Load:
+async def _drive(asked: Asked, clients: int, seconds: float) -> Load:
     loop = asyncio.get_running_loop()
-    address = urlsplit(job.base)
+    address = urlsplit(asked.base)
     host, port = address.hostname or "", address.port or 80
-    course = _Course(job, address.netloc)
+    course = _Course(asked, address.netloc)
     load = Load()
     pairs = [
         await loop.create_connection(lambda: _Client(course, load), host, port)
@@ -90,18 +127,17 @@ async def _drive(job: Job, clients: int, seconds: float) -> Load:
 class _Course:
     """What the clients of one load share: the message, made anew each second, and the end."""
 
-    def __init__(self, job: Job, host: str) -> None:
-        self.job = job
+    def __init__(self, asked: Asked, host: str) -> None:
+        self.asked = asked
         self.end = 0.0
         self._host = host
-        self._body = msgspec.json.encode(job.body)
         self._second = 0
         self._message = b""
 
     def message(self) -> bytes:
         second = int(time.time())
         if second != self._second:
-            self._message = signed(self._host, "POST", "/execute", self._body)
+            self._message = self.asked.message(self._host)
             self._second = second
         return self._message
 
@@ -133,7 +169,7 @@ class _Client(asyncio.Protocol):
         now = time.perf_counter()
         self._load.milliseconds.append((now - self._sent) * 1000)
         try:
-            self._check(body)
+            self._course.asked.check(self._received, body)
         except (RuntimeError, KeyError) as error:
             self._fail(error)
             return
@@ -144,11 +180,6 @@ class _Client(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(exc or ConnectionError("the server closed the connection"))
-
-    def _check(self, body: bytes) -> None:
-        stdout = document(self._received, body)["stdout"]
-        if stdout != self._course.job.stdout:
-            raise RuntimeError(f"a program printed {stdout!r}")
 
     def _fail(self, error: Exception) -> None:
         if not self.done.done():

@@ -13,6 +13,7 @@ from scripts.bench.many_sessions import many_sessions
 from scripts.bench.polling import polling
 from scripts.bench.rare import cold, second_vcpu
 from scripts.bench.report import Row
+from scripts.bench.services import gateway, many_services, waking
 from scripts.bench.sessions import echo, first_prompt, freezing, output, pasted
 from scripts.bench.streams import stream_in, stream_out
 from scripts.bench.throughput import CLIENTS, burst_of_runs, clients, throughput
@@ -54,6 +55,9 @@ def measurements(catalogue: Catalogue) -> list[Measurement]:
         Measurement(("session-in",), pasted),
         Measurement(("freeze",), freezing),
         Measurement(("sessions-50", "memory-session", "memory-session-emulator"), many_sessions),
+        Measurement(("gateway", "gateway-p50"), gateway),
+        Measurement(("wake",), waking),
+        Measurement(("services-30",), many_services),
         Measurement(tuple(map(row_name, catalogue.available())), languages),
     ]
 

@@ -52,6 +52,14 @@ was measured more than once is told as p50 / p99.
   while one container waits. **The engine alone** creates and starts as many plain containers of the
   same image, 8 at a time. `memory-session`: what the kernel charges each container for, with bash
   in it, page cache apart.
+- `gateway`, `gateway-p50`: the same small HTTP server, which does next to nothing for a page, in a
+  service through the gateway and on this machine's loopback **directly**. Connections of clients
+  are kept on both sides; the gateway opens one to the service for each request. `gateway` has the
+  clients of one process and 16 connections, `gateway-p50` one connection.
+- `wake`: from sending a request to a frozen service to its page. **The engine's unpause alone** is
+  of a plain container.
+- `services-30`: 30 clients of one account create a service each, which starts that server, and ask
+  for its page, all at once. **The engine alone** is as above, with 30 containers.
 - The emulator logs every request, and has the settings that people have.
 """
 

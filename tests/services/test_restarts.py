@@ -344,8 +344,7 @@ def test_a_frozen_one_of_an_earlier_emulator_may_lose_its_container_now(after: A
     assert STARTED_AGAIN in after.ask.log(service)
 
 
-def test_a_change_that_was_not_written_down_any_more_counts(after: After) -> None:
-    """The kill may come between what is done to a container and the record of it."""
+def test_one_that_was_paused_and_not_yet_recorded_so_is_frozen(after: After) -> None:
     assert after.ask.state(after["paused"]) == "frozen"
     assert after.ask.change(after["paused"], "unfreeze")["state"] == "running"
 
