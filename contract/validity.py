@@ -101,7 +101,7 @@ class Judge:
             return
         media_types = described["content"]
         given = (request.header("Content-Type") or "").split(";")[0].strip().lower()
-        media_type = given or (JSON if JSON in media_types and not request.body else "")
+        media_type = given or (JSON if [*media_types] == [JSON] and not request.body else "")
         if media_type not in media_types:
             judgement.open.append(f"the body is declared as {given or 'nothing'}")
             return

@@ -53,6 +53,7 @@ JUDGEMENTS: dict[str, tuple[str, str, bytes | object, str | None, Verdict]] = {
     ),
     "a vault": ("setServiceEnv", "/services/a/env", b"# c\nA=b=c # d\n", "text/plain", VALID),
     "a vault with quotes": ("setServiceEnv", "/services/a/env", b"A='\n", "text/plain", OPEN),
+    "nothing, of any kind": ("setServiceEnv", "/services/a/env", b"", None, OPEN),
     "a vault in JSON": ("setServiceEnv", "/services/a/env", {"env": {"A": "'"}}, JSON, VALID),
     "a file in JSON": ("setServiceEnv", "/services/a/env", {"content": "A=1\n"}, JSON, VALID),
     "no file in JSON": ("setServiceEnv", "/services/a/env", {"content": "A"}, JSON, OPEN),
