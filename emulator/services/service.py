@@ -48,6 +48,7 @@ class Service:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     work: "set[asyncio.Task[None]]" = field(default_factory=set)
     hearing: "asyncio.Task[None] | None" = None
+    watch: "list[asyncio.Task[None]]" = field(default_factory=list)
     visitors: int = 0
     active_at: float = 0.0
     over: bool = False
@@ -73,3 +74,10 @@ class Service:
         for task in self.work:
             task.cancel()
         self.work.clear()
+        self.watch.clear()
+
+    def stop_watch(self) -> None:
+        """Nobody follows its script any more; all else goes on."""
+        for task in self.watch:
+            task.cancel()
+        self.watch.clear()
