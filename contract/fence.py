@@ -17,7 +17,10 @@ __all__ = ["Fence", "raise_fence"]
 
 
 def raise_fence(hosts: Collection[str]) -> None:
-    """Let this process connect to `hosts` and itself alone, until it ends; to nothing if none."""
+    """Let this process connect to `hosts` and itself alone, until it ends; to nothing if none.
+
+    `.example.com` stands for every name that ends so.
+    """
     sys.addaudithook(Fence(hosts))
 
 
@@ -25,7 +28,8 @@ class Fence:
     """An audit hook that refuses names and addresses other than those of some hosts."""
 
     def __init__(self, hosts: Collection[str]) -> None:
-        self._hosts = frozenset(hosts)
+        self._hosts = {it for it in hosts if not it.startswith(".")}
+        self._endings = tuple(it for it in hosts if it.startswith("."))
         self._addresses: set[str] = set()
 
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
@@ -42,9 +46,10 @@ class Fence:
             raise NotRun(f"a connection to {host} was refused: it is not the target")
 
     def _names(self, host: str) -> bool:
-        return host.lower().rstrip(".") in self._hosts or (
-            host == "localhost" and bool(self._hosts)
-        )
+        name = host.lower().rstrip(".")
+        if self._endings and name.endswith(self._endings):
+            self._hosts.add(name)
+        return name in self._hosts or (name == "localhost" and bool(self._hosts))
 
     def _reaches(self, host: str) -> bool:
         if not _is_address(host):

@@ -47,6 +47,9 @@ ROLES = {
 CLOUD_NAMES = ("unsandbox.com",)
 """Whatever ends in one of these is the real service, however it is named on the command line."""
 
+CLOUD_SERVICES = ".on.unsandbox.com"
+"""How the host names end under which services of the real service are visited."""
+
 REAL_OPT_IN = "UNSANDBOX_CONTRACT_REAL"
 """The second of two opt-ins to the real service: this variable, with the value `yes`."""
 
@@ -81,8 +84,10 @@ class Target:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts that a run may connect to."""
-        return (self.host, _host(self.admin)) if self.admin else (self.host,)
+        """The hosts that a run may connect to; a name with a dot before it ends any name."""
+        further = (_host(self.admin),) if self.admin else ()
+        services = (CLOUD_SERVICES,) if is_cloud(self.host) else ()
+        return (self.host, *further, *services)
 
 
 def _emulator_account(name: str) -> Credentials:

@@ -13,7 +13,7 @@ from contract.exchange import Request, Response
 from contract.outcomes import NotRun
 from contract.resources import examples
 from contract.spec import Operation, Spec
-from contract.things import new
+from contract.things import new, new_name, runs
 
 UNKNOWN_ID = "6f1ed002-ab59-4e43-9a2f-0d6c7a1b2c3d"
 LIMIT, REMAINING, RESET = (f"X-RateLimit-{name}" for name in ("Limit", "Remaining", "Reset"))
@@ -216,6 +216,33 @@ def test_a_frozen_session_takes_no_slot(api: Api) -> None:
             assert one.read()["status"] == "frozen"
         one.do("unfreeze")
         assert one.read()["status"] == "running"
+
+
+@pytest.mark.operations("createService", "createSession", "execute")
+def test_a_service_takes_a_slot_while_it_runs(api: Api) -> None:
+    """One of those that programs and sessions take."""
+    slot = api.as_("slot")
+    program = {"language": "bash", "code": "echo hi"}
+    with new(slot, "service") as service:
+        busy(slot, "execute", program)
+        for operation_id, body in (("createSession", {}), ("createService", {"name": new_name()})):
+            refused = slot.call(operation_id, json=body, expect=429)
+            assert member(refused, "error") == "concurrency_limit_reached"
+        service.do("delete")
+        assert member(slot.call("execute", json=program), "stdout") == "hi\n"
+
+
+@pytest.mark.operations("createService", "freezeService", "unfreezeService", "wakeService")
+def test_a_frozen_service_takes_no_slot(api: Api) -> None:
+    slot = api.as_("slot")
+    with new(slot, "service") as one:
+        one.do("freeze")
+        with new(slot, "session"):
+            for verb in ("unfreeze", "wake"):
+                one.do(verb, expect=429)
+                assert one.read()["status"] == "frozen"
+        one.do("unfreeze")
+        assert runs(one)["status"] == "running"
 
 
 @pytest.mark.parametrize("operation_id", ["validateKey", "execute"])

@@ -84,8 +84,9 @@ def test_what_another_account_owns_does_not_exist(
 
 
 def names(thing: Thing) -> set[str]:
-    """What a path may call it: its id, and the name of its container, which can be guessed."""
-    return {thing.id, str(thing.document.get("container_name", thing.id))}
+    """What a path may call it: its id, and names that can be guessed."""
+    guessed = ["container_name"] + (["name"] if thing.kind == "service" else [])
+    return {thing.id, *(str(thing.document.get(it, thing.id)) for it in guessed)}
 
 
 def unchanged(thing: Thing, before: dict[str, Any]) -> None:

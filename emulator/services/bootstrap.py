@@ -96,7 +96,9 @@ async def processes(machine: Machine) -> list[str]:
     async with in_time():
         listed = await machine.spawn(("sh", "-c", _PROCESSES), output_limit=65_536).collect()
     lines = listed.stdout.decode("utf-8", "replace").splitlines()
-    return [line.strip() for line in lines if _RUN not in line]
+    ours = [line.strip().partition(" ")[0] for line in lines if _RUN in line]
+    others = [line.strip() for line in lines if _RUN not in line]
+    return others or [f"{pid} {SCRIPT}" for pid in ours]
 
 
 async def ended_with(machine: Machine) -> int | None:

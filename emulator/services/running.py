@@ -14,6 +14,7 @@ from emulator.sandbox.origin import Origin
 from emulator.services import bootstrap
 from emulator.services.control import Control
 from emulator.services.log import ServiceLogs
+from emulator.services.ports import answering
 from emulator.services.service import Service, State
 from emulator.services.unit import Unit
 from emulator.services.vault import Vaults
@@ -274,7 +275,7 @@ class Running:
             return
         service.record.exit_code = code
         await self._saved(service)
-        if not code and service.record.ports:
+        if not code and answering(service.record):
             await self._clock.sleep(REACHED_SECONDS)  # `_until_reached` may know it before
         self._judge(service, code or 0)
 
@@ -284,11 +285,12 @@ class Running:
         service.message = f"The bootstrap script ended with exit code {code}" if code else None
 
     async def _until_reached(self, service: Service) -> None:
-        """It runs once its first port answers; without ports, when its script goes on for long."""
-        for port in service.record.ports[:1]:
+        """It runs once its first port answers; without any, when its script goes on for long."""
+        ports = answering(service.record)[:1]
+        for port in ports:
             while not await self._answers(service, port):
                 await self._clock.sleep(PORT_SECONDS)
-        if not service.record.ports:
+        if not ports:
             await self._clock.sleep(WORKER_SECONDS)
         if service.state in (State.STARTING, State.REDEPLOYING):
             service.state = State.RUNNING
