@@ -3,6 +3,8 @@ against their clients."""
 
 import json
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
@@ -171,6 +173,21 @@ def test_a_flood_of_connections_leaves_room_for_others(gate: Gate) -> None:
             connection.sendall(beginnings[number % len(beginnings)])
         assert whose(Answer(talk(gate.port, HEALTH))) == "api"
         assert whose(Answer(talk(gate.port, get("/head")))) == "lines"
+
+
+def test_descriptors_are_not_used_up_by_some_hundred_connections() -> None:
+    program = """
+import resource
+from emulator.up import have_descriptors
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+have_descriptors()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(most, 65536))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True\n"
 
 
 # --- what a service is told ------------------------------------------------------------------
