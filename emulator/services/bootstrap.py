@@ -121,8 +121,9 @@ async def exit_code(process: Process) -> int | None:
 
 
 @asynccontextmanager
-async def in_time(seconds: float = QUICK_SECONDS) -> AsyncIterator[None]:
-    """What takes no time; raises AgentLost where it does."""
+async def in_time(seconds: float | None = None) -> AsyncIterator[None]:
+    """What takes no time (QUICK_SECONDS, if nothing else is said); raises AgentLost if it does."""
+    seconds = QUICK_SECONDS if seconds is None else seconds
     try:
         async with asyncio.timeout(seconds):
             yield
