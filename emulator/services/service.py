@@ -67,7 +67,10 @@ class Service:
 
     async def connect(self, port: int) -> Stream:
         """A connection to one of its ports; raises AgentError."""
-        return await self.machine.agent.connect(port)
+        stream = await self.machine.agent.connect(port)
+        if port in self.record.ports[:1] and self.state in (State.STARTING, State.REDEPLOYING):
+            self.state = State.RUNNING
+        return stream
 
     def stop_work(self) -> None:
         """Nobody follows what runs in it any more."""
