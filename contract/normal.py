@@ -42,7 +42,7 @@ _FREE_TEXTS = {"message", "details"}
 
 _IN_TEXTS = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?"), "<date-time>"),
-    (re.compile(r"(http|ws)s?://[^/\s\"'<>]+"), r"\1://<host>"),
+    (re.compile(r"(http|ws)s?://(?:<[a-z0-9:-]+>|[^/\s\"'<>])+"), r"\1://<host>"),
     (re.compile(r"\bv?\d+\.\d+\.\d+\b"), "<version>"),
 )
 _PUBLIC_KEY = re.compile(r"unsb-pk-[A-Za-z0-9-]+")

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import shlex
 import signal
 import sys
@@ -17,6 +18,9 @@ from emulator.listeners import Addresses, bound
 from emulator.settings import Settings
 from emulator.terminal import say
 
+DESCRIPTORS = 65_536
+"""As many as there may be connections, and theirs to services, many times over."""
+
 THREADS_TURN_SECONDS = 0.0005
 """How long another thread may keep a request waiting; Python's own 5 ms are many requests."""
 
@@ -24,6 +28,7 @@ THREADS_TURN_SECONDS = 0.0005
 async def run(settings: Settings) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit status."""
     sys.setswitchinterval(THREADS_TURN_SECONDS)
+    have_descriptors()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -41,6 +46,14 @@ async def run(settings: Settings) -> int:
             await work  # it only ends by failing
         say("Stopping.")
     return 0
+
+
+def have_descriptors() -> None:
+    """Have as many as this process may: by default connections alone could take them all."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def _serve(emulator: Emulator, addresses: Addresses) -> None:

@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "security.md"
 ATTACKS = ROOT / "tests" / "attacks.toml"
 BEGIN, END = "<!-- attacks -->\n", "<!-- end of attacks -->\n"
 NOT_HELD_OFF = 3
-_RUNS_AS = {"session": "reuse"}
+_RUNS_AS = {"session": "reuse", "service": "reuse"}
 """The mode that tests run in whose subject has none."""
 
 

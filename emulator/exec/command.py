@@ -9,6 +9,7 @@ from pathlib import Path
 from emulator.accounts import DEFAULT_ACCOUNT, Account
 from emulator.exec import foreground, names, namespace, trust
 from emulator.exec.home import mount_point
+from emulator.exec.nameserver import SERVICES, answering
 from emulator.exec.relay import relaying_to
 from emulator.exec.tenancy import Found, emulator_in_use, lock_directory
 from emulator.gateway.authority import API_NAMES
@@ -40,15 +41,31 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
             private = stack.enter_context(mount_point(home))
             mask = stack.enter_context(foreground.signals_held())
             address = stack.enter_context(relaying_to(found.host, found.port))
+            resolving = _resolving(address, stack)
             environment = {**os.environ, **_credentials(account), **_without_proxy()}
-            environment |= _enter(settings, found, address, private, stack)
+            environment |= _enter(settings, found, address, private, stack, resolving)
             return foreground.run(command, environment, mask)
     except KeyboardInterrupt:
         return foreground.SIGNALLED + 2
 
 
+def _resolving(address: str, stack: ExitStack) -> bool:
+    """Answer for the names of services; without that, all but these can be reached."""
+    try:
+        stack.enter_context(answering(address, names.name_servers()))
+    except SettingError as error:
+        _report(str(error))
+        return False
+    return True
+
+
 def _enter(
-    settings: Settings, found: Found, address: str, private: Path | None, stack: ExitStack
+    settings: Settings,
+    found: Found,
+    address: str,
+    private: Path | None,
+    stack: ExitStack,
+    resolving: bool,
 ) -> dict[str, str]:
     """Change what this process and its children see; returns variables for the program."""
     namespace.enter()
@@ -57,6 +74,8 @@ def _enter(
         stack.callback(namespace.uncover, private)
     with namespace.covers(lock_directory(settings) / "staging") as covers:
         names.lead_names_to(address, covers)
+        if resolving:
+            names.ask_for_names_at(address, covers)
         return trust.trust(found.certificate, os.environ, covers)
 
 
@@ -73,9 +92,9 @@ def _credentials(account: Account) -> dict[str, str]:
 
 
 def _without_proxy() -> dict[str, str]:
-    """The API's names are reached directly, whatever proxy is set."""
+    """The API and services are reached directly, whatever proxy is set."""
     return {
-        name: ",".join(filter(None, [os.environ.get(name), *API_NAMES]))
+        name: ",".join(filter(None, [os.environ.get(name), *API_NAMES, SERVICES]))
         for name in ("no_proxy", "NO_PROXY")
     }
 

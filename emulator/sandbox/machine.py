@@ -122,8 +122,11 @@ class Machine:
         key: str | None = None,
         output_limit: int | None = None,
         env: Mapping[str, str] | None = None,
+        rlimits: Mapping[int, tuple[int, int]] | None = None,
     ) -> Process:
-        """Start a program as root in the working directory, `env` over the usual environment.
+        """Start a program as root in the working directory.
+
+        `env` goes over the usual environment, `rlimits` over the usual limits.
 
         Raises:
             AgentLost: the agent is gone.
@@ -138,7 +141,7 @@ class Machine:
                 pty=pty,
                 key=key,
                 output_limit=output_limit,
-                rlimits=RLIMITS,
+                rlimits={**RLIMITS, **(rlimits or {})},
                 umask=0o022,
             )
         )

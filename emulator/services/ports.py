@@ -1,10 +1,11 @@
 """Ports of this machine that lead to services whose type speaks no HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from emulator.errors import NoCapacity
 from emulator.services.served import ServedService
+from emulator.store.services import ServiceRecord
 
 Transport = Literal["tcp", "udp"]
 
@@ -17,6 +18,11 @@ TRANSPORTS: Mapping[str, tuple[Transport, ...]] = {
     "udp": ("udp",),
 }
 """What the ports of a service of each type speak; those of any other type speak HTTP."""
+
+
+def answering(record: ServiceRecord) -> Sequence[int]:
+    """Its ports that tell whether somebody listens: those of UDP do not."""
+    return record.ports if "tcp" in TRANSPORTS.get(record.service_type, ("tcp",)) else ()
 
 
 class HostPorts(Protocol):

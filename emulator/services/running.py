@@ -8,11 +8,15 @@ from collections.abc import Coroutine
 from emulator.clock import Clock
 from emulator.sandbox.agent import AgentError, AgentLost, Process
 from emulator.sandbox.engine import EngineError
+from emulator.sandbox.frames import StreamId
 from emulator.sandbox.machine import Machines
 from emulator.sandbox.origin import Origin
 from emulator.services import bootstrap
+from emulator.services.control import Control
 from emulator.services.log import ServiceLogs
+from emulator.services.ports import answering
 from emulator.services.service import Service, State
+from emulator.services.unit import Unit
 from emulator.services.vault import Vaults
 from emulator.sessions.ending import forced
 from emulator.store.services import ServiceStore
@@ -34,6 +38,7 @@ REACHED_SECONDS = 5.0
 FAULTS = (AgentError, EngineError, OSError)
 """What an attempt may meet; OSError where the log cannot be written."""
 
+STOPPED = "What its bootstrap script started was ended by systemctl stop"
 GONE = "The service's container ended: it was killed, or the engine was restarted"
 _ENDED = forced("error", GONE, GONE)
 
@@ -77,8 +82,7 @@ class Running:
         await bootstrap.write_script(machine, record.script)
         script = await bootstrap.run_script(machine, service.environment)
         record.deployed = True
-        self._follow(service, self._until_exit(service, script))
-        self._follow(service, self._until_reached(service))
+        self._watch(service, script)
 
     async def take_up(self, service: Service) -> None:
         """Go on with what was started before its agent was attached to; raises AgentError."""
@@ -101,8 +105,7 @@ class Running:
             self._judge(service, record.exit_code or 0)
             return
         service.state = State.STARTING
-        self._follow(service, self._until_exit(service, agent.adopt(bootstrap.SCRIPT_KEY)))
-        self._follow(service, self._until_reached(service))
+        self._watch(service, agent.adopt(bootstrap.SCRIPT_KEY))
 
     async def _deploy_again(self, service: Service) -> None:
         """Whoever was to run its script ended before."""
@@ -182,6 +185,52 @@ class Running:
         """What its vault holds now is what starts from now on finds."""
         service.environment = self._vaults.environment(service.id)
 
+    # --- what programs in it ask for (`unit.Script`) ------------------------------------------
+
+    async def run_again(self, service: Service) -> None:
+        """End what came of the script, and run it as it lies there; all else goes on.
+
+        Raises:
+            AgentError: the container does not answer, or was frozen meanwhile.
+            TimeoutError: something does not end.
+        """
+        async with service.changing:
+            _require_running(service)
+            record = service.record
+            record.exit_code, record.deployed = None, False
+            await self._saved(service)
+            await self._end_script(service)
+            service.state, service.message = State.STARTING, None
+            self.renew_environment(service)
+            await self.tell(service, "systemctl runs the bootstrap script again")
+            script = await bootstrap.run_script(service.machine, service.environment)
+            record.deployed = True
+            self._watch(service, script)
+            await self._saved(service)
+
+    async def end(self, service: Service) -> None:
+        """End what came of the script; raises what `run_again` does."""
+        async with service.changing:
+            _require_running(service)
+            await self._end_script(service)
+            await self.tell(service, "systemctl ended what the bootstrap script started")
+            service.record.exit_code = service.record.exit_code or 0
+            if service.state is not State.FAILED:
+                service.state, service.message = State.RUNNING, STOPPED
+            await self._saved(service)
+
+    async def processes(self, service: Service) -> list[str]:
+        """What lives of the script; raises AgentError."""
+        return await bootstrap.processes(service.machine)
+
+    async def _end_script(self, service: Service) -> None:
+        service.stop_watch()
+        try:
+            await bootstrap.end_script(service.machine)
+        except TimeoutError:
+            service.state, service.message = State.FAILED, "Its processes do not end"
+            raise
+
     # --- following -------------------------------------------------------------------------
 
     def _follow(
@@ -192,11 +241,20 @@ class Running:
         task.add_done_callback(service.work.discard)
         return task
 
+    def _watch(self, service: Service, script: Process) -> None:
+        follows = self._until_exit(service, script), self._until_reached(service)
+        service.watch = [self._follow(service, one) for one in follows]
+
     async def _hear(self, service: Service, pipe: Process) -> None:
         """Keep what is printed; the service waits while the disk does not take it."""
+        unit = Unit(service, self, self._logs, self._clock)
+        control = Control(service.machine, unit.run, lambda work: self._follow(service, work))
         try:
-            async for _, piece in pipe.output():
-                await self._logs.write(service.id, piece)
+            async for stream, piece in pipe.output():
+                if stream is StreamId.ERR:
+                    await control.hear(piece)
+                else:
+                    await self._logs.write(service.id, piece)
         except OSError as error:
             logger.warning(
                 "the log of service %s is not written: %s",
@@ -204,8 +262,9 @@ class Running:
                 error.strerror,
                 extra={"account": service.record.owner},
             )
-            async for _ in pipe.output():
-                pass
+            async for stream, piece in pipe.output():
+                if stream is StreamId.ERR:
+                    await control.hear(piece)
 
     async def _until_exit(self, service: Service, script: Process) -> None:
         try:
@@ -216,7 +275,7 @@ class Running:
             return
         service.record.exit_code = code
         await self._saved(service)
-        if not code and service.record.ports:
+        if not code and answering(service.record):
             await self._clock.sleep(REACHED_SECONDS)  # `_until_reached` may know it before
         self._judge(service, code or 0)
 
@@ -226,11 +285,12 @@ class Running:
         service.message = f"The bootstrap script ended with exit code {code}" if code else None
 
     async def _until_reached(self, service: Service) -> None:
-        """It runs once its first port answers; without ports, when its script goes on for long."""
-        for port in service.record.ports[:1]:
+        """It runs once its first port answers; without any, when its script goes on for long."""
+        ports = answering(service.record)[:1]
+        for port in ports:
             while not await self._answers(service, port):
                 await self._clock.sleep(PORT_SECONDS)
-        if not service.record.ports:
+        if not ports:
             await self._clock.sleep(WORKER_SECONDS)
         if service.state in (State.STARTING, State.REDEPLOYING):
             service.state = State.RUNNING
@@ -273,3 +333,9 @@ class Running:
                 else:
                     return
         service.state, service.message = State.FAILED, GONE
+
+
+def _require_running(service: Service) -> None:
+    """Raise AgentLost where it was frozen, or ended, while its programs asked for something."""
+    if service.over or service.stopped or service.record.frozen:
+        raise AgentLost("the service does not run any more")

@@ -48,6 +48,7 @@ class Service:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     work: "set[asyncio.Task[None]]" = field(default_factory=set)
     hearing: "asyncio.Task[None] | None" = None
+    watch: "list[asyncio.Task[None]]" = field(default_factory=list)
     visitors: int = 0
     active_at: float = 0.0
     over: bool = False
@@ -66,10 +67,20 @@ class Service:
 
     async def connect(self, port: int) -> Stream:
         """A connection to one of its ports; raises AgentError."""
-        return await self.machine.agent.connect(port)
+        stream = await self.machine.agent.connect(port)
+        if port in self.record.ports[:1] and self.state in (State.STARTING, State.REDEPLOYING):
+            self.state = State.RUNNING
+        return stream
 
     def stop_work(self) -> None:
         """Nobody follows what runs in it any more."""
         for task in self.work:
             task.cancel()
         self.work.clear()
+        self.watch.clear()
+
+    def stop_watch(self) -> None:
+        """Nobody follows its script any more; all else goes on."""
+        for task in self.watch:
+            task.cancel()
+        self.watch.clear()

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import logging
 import os
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,18 @@ DEFAULT = "http://127.0.0.1:8042"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(settings(tmp_path_factory.mktemp("emulator"))) as made:
+    with heard(), running(settings(tmp_path_factory.mktemp("emulator"))) as made:
         yield made
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """What the emulator logs by default: clients may read it."""
+    logger = logging.getLogger("emulator")
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    yield
+    logger.setLevel(before)
 
 
 def shell(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":

@@ -184,15 +184,15 @@ def test_a_budget_that_ends_first_is_neither_kept_nor_broken(
 
 
 def test_what_a_server_has_not_got_is_no_pass(capsys: pytest.CaptureFixture[str]) -> None:
-    logs = frozenset({"getPaasLogs", "getLogs", "queryPaasLogs"})
-    lacking = for_operations(MUTANTS["always-501"].build, logs)
-    asked = ["--quick", "--family", "streams", "--operations"]
+    snapshots = frozenset({"listSnapshots", "getSnapshot"})
+    lacking = for_operations(MUTANTS["always-501"].build, snapshots)
+    asked = ["--quick", "--family", "lifecycle", "--operations"]
     with running() as standin, faulty(standin.url, lacking) as url:
-        assert main(["run", "--url", url, *asked, ",".join(logs)]) == 2
+        assert main(["run", "--url", url, *asked, ",".join(snapshots)]) == 2
         said = capsys.readouterr()
         assert "The contract is not judged: nothing was checked" in said.out
         assert said.err.count("\n") == 1
-        assert main(["run", "--url", url, *asked, "getPaasLogs,getServiceLogs"]) == 0
+        assert main(["run", "--url", url, *asked, "listSnapshots,listImages"]) == 0
 
 
 def test_what_is_not_run_for_the_tier_that_a_server_tells_is_said_at_the_end(

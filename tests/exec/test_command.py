@@ -68,6 +68,11 @@ def test_an_unchanged_program_reaches_the_emulator(inside: Exec, program: list[s
     assert (done.stdout, done.stderr, done.returncode) == (HEALTHY, b"", 0)
 
 
+def test_names_of_services_lead_to_the_emulator(inside: Exec) -> None:
+    done = inside.run("curl", "-sS", "https://nobody.on.unsandbox.com/")
+    assert b"No service has this name" in done.stdout
+
+
 def test_a_program_runs_with_the_test_credentials(inside: Exec) -> None:
     done = inside.run(PYTHON, "-c", EXECUTE, UNSANDBOX_SECRET_KEY="the user's own")
     assert (done.stdout, done.stderr) == (b"from inside\n", b"")
@@ -91,7 +96,7 @@ def test_a_proxy_is_not_asked_for_the_api(inside: Exec) -> None:
     done = inside.run(*program, https_proxy="http://127.0.0.1:9", no_proxy="corp.example")
     assert done.stdout == HEALTHY
     assert inside.run("sh", "-c", "echo $no_proxy", no_proxy="corp.example").stdout == (
-        b"corp.example,api.unsandbox.com,unsandbox.com\n"
+        b"corp.example,api.unsandbox.com,unsandbox.com,on.unsandbox.com\n"
     )
 
 

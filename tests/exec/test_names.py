@@ -1,4 +1,4 @@
-from emulator.exec.names import files_first, hosts
+from emulator.exec.names import asking, files_and_dns_first, hosts
 
 FILE = """\
 # local names
@@ -19,9 +19,12 @@ def test_the_api_s_names_lead_to_one_address_and_nowhere_else() -> None:
     ]
 
 
-def test_the_hosts_file_is_asked_first() -> None:
+def test_the_hosts_file_and_the_name_server_are_asked_first() -> None:
     given = "passwd: files\nhosts:  mymachines resolve [!UNAVAIL=return] files dns # x\n"
-    assert files_first(given) == (
-        "passwd: files\nhosts: files mymachines resolve [!UNAVAIL=return] dns# x\n"
-    )
-    assert files_first("hosts: files dns\n") == "hosts: files dns\n"
+    assert files_and_dns_first(given) == ("passwd: files\nhosts: files dns mymachines resolve# x\n")
+    assert files_and_dns_first("hosts: files dns\n") == "hosts: files dns\n"
+
+
+def test_one_name_server_is_asked_in_the_place_of_all() -> None:
+    given = "search corp\nnameserver 10.0.0.1\nnameserver fe80::1%eth0\noptions edns0\n"
+    assert asking(given, "127.99.1.1") == "nameserver 127.99.1.1\nsearch corp\noptions edns0\n"

@@ -1,7 +1,7 @@
 """Servers that say back what they hear, on one port of TCP and UDP; it runs in a sandbox.
 
 `python3 echoing.py PORT`. The datagram `who` is answered with the port that it came from, `many N`
-with N datagrams.
+with N datagrams; `to PORT` is not answered, but sent on to another port.
 """
 
 import asyncio
@@ -21,6 +21,8 @@ def echo_datagrams(server: socket.socket) -> None:
     """With a socket of its own: transports send no empty datagrams."""
     while True:
         data, peer = server.recvfrom(65_536)
+        if data.startswith(b"to "):
+            peer = (peer[0], int(data[3:]))
         if data == b"who":
             data = str(peer[1]).encode()
         for _ in range(int(data[5:]) if data.startswith(b"many ") else 1):

@@ -63,7 +63,7 @@ class Maker:
 
 @pytest.fixture(scope="package")
 def services_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    flags = {"languages": "bash", "pool_size": "1"}
+    flags = {"languages": "bash", "pool_size": "1", "allowed_hosts": "emu.lan.example"}
     with running(settings(tmp_path_factory.mktemp("services"), **flags)) as made:
         yield made
 

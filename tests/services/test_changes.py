@@ -63,6 +63,11 @@ def test_what_speaks_no_http_is_reached_at_ports_of_this_machine(services: Maker
     assert is_closed(changed["host_ports"]["7001/tcp"])
 
 
+def test_what_listens_to_datagrams_alone_runs_too(services: Maker) -> None:
+    service = services.ready(service_type="udp", ports=[7000], bootstrap="sleep infinity")
+    assert (service["state"], set(service["host_ports"])) == ("running", {"7000/udp"})
+
+
 def test_what_speaks_http_has_no_ports_of_this_machine(services: Maker) -> None:
     assert services(ports=[80])["host_ports"] == {}
 

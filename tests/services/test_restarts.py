@@ -83,8 +83,10 @@ class Machine:
 
         def look() -> bool:
             found[:] = [one for one in self.all() if hostname(one) not in taken]
+            if [one.status for one in found] != ["running"]:
+                return False
             ready = ["test", "-d", "/tmp/artifacts"]  # the last that is made there
-            return len(found) == 1 and found[0].exec_run(ready).exit_code == 0
+            return bool(found[0].exec_run(ready).exit_code == 0)
 
         eventually(look)
         return found[0]
