@@ -240,4 +240,8 @@ def test_limits_finds_who_counts_wrongly(strict: Server, tmp_path: Path) -> None
 def test_limits_finds_who_counts_no_slots(strict: Server, tmp_path: Path) -> None:
     with faulty(strict.api, "slots-unlimited") as url:
         cases = failed(url, "limits", tmp_path, "--only", "slot")
-    assert cases.keys() == {"one slot runs one program", "a session takes a slot while it runs"}
+    assert cases.keys() == {
+        "one slot runs one program",
+        "a session takes a slot while it runs",
+        "a service takes a slot while it runs",
+    }

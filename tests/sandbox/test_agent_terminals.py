@@ -11,7 +11,8 @@ from emulator.sandbox.frames import StreamId
 from tests.sandbox.agent_process import running_agent, scenario, shell
 
 FLOOD = 1_000_000
-PIECE = 4096
+HANDED_OUT = 1024
+"""Bytes that a terminal mostly hands out at once."""
 """Bytes that one reading of a terminal rarely brings more of."""
 
 
@@ -91,7 +92,7 @@ async def test_what_a_terminal_hands_out_piece_by_piece_is_sent_in_fewer() -> No
 
         flood.on_data = counted  # type: ignore[method-assign]
         assert sum([len(data) async for _, data in flood.output()]) == FLOOD
-    assert len(sizes) < FLOOD / (2 * PIECE)
+    assert len(sizes) < FLOOD / (2 * HANDED_OUT)
 
 
 @pytest.mark.parametrize("stays", ["read key", "while echo more; do :; done"])
