@@ -6,9 +6,9 @@ machine's own name servers are asked, and their answers given as they are.
 
 import asyncio
 import struct
-import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from socket import AF_INET, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, SocketKind, socket
 from typing import cast
 
@@ -21,6 +21,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from emulator.exec.beside import Tasks, beside
 from emulator.settings import SettingError
 
 PORT = 53
@@ -46,17 +47,13 @@ def answering(address: str, upstreams: Sequence[str]) -> Iterator[None]:
     Raises:
         SettingError: the port cannot be had.
     """
-    with _bound(address, SOCK_DGRAM) as datagrams, _bound(address, SOCK_STREAM) as streams:
-        loop, stop = asyncio.new_event_loop(), asyncio.Event()
-        work = _serve(datagrams, streams, Names(address, upstreams).answer, stop)
-        thread = threading.Thread(target=loop.run_until_complete, args=(work,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            loop.call_soon_threadsafe(stop.set)
-            thread.join()
-            loop.close()
+    answer = Names(address, upstreams).answer
+    with (
+        _bound(address, SOCK_DGRAM) as datagrams,
+        _bound(address, SOCK_STREAM) as streams,
+        beside(partial(_serve, datagrams, streams, answer)),
+    ):
+        yield
 
 
 class Names:
@@ -96,57 +93,43 @@ class Names:
         return failed
 
 
-async def _serve(datagrams: socket, streams: socket, answer: Answer, stop: asyncio.Event) -> None:
-    running: set[asyncio.Task[None]] = set()
-
-    def begin(work: Callable[[], Awaitable[None]]) -> None:
-        async def done() -> None:
-            with suppress(OSError, EOFError, TimeoutError):
-                await work()
-
-        task = asyncio.create_task(done())
-        running.add(task)
-        task.add_done_callback(running.discard)
+async def _serve(
+    datagrams: socket, streams: socket, answer: Answer, tasks: Tasks, stop: asyncio.Event
+) -> None:
+    def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.begin(_converse(reader, writer, answer))
 
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(
-        lambda: _Datagrams(answer, begin), sock=datagrams
+        lambda: _Datagrams(answer, tasks), sock=datagrams
     )
-    server = await asyncio.start_server(
-        lambda reader, writer: begin(lambda: _converse(reader, writer, answer)), sock=streams
-    )
-    async with server:
+    async with await asyncio.start_server(accepted, sock=streams):
         await stop.wait()
     transport.close()
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(
-        self, answer: Answer, begin: Callable[[Callable[[], Awaitable[None]]], None]
-    ) -> None:
+    def __init__(self, answer: Answer, tasks: Tasks) -> None:
         self._answer = answer
-        self._begin = begin
+        self._tasks = tasks
         self._transport: asyncio.DatagramTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        async def reply() -> None:
-            if answer := await self._answer(data, dns.asyncquery.udp):
-                self._transport.sendto(answer, addr)
+        self._tasks.begin(self._reply(data, addr))
 
-        self._begin(reply)
+    async def _reply(self, question: bytes, address: tuple[str, int]) -> None:
+        if answer := await self._answer(question, dns.asyncquery.udp):
+            self._transport.sendto(answer, address)
 
 
 async def _converse(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer
 ) -> None:
     """Questions over TCP, one after another; each has its length before it."""
-    with closing(writer):
+    with closing(writer), suppress(OSError, EOFError, TimeoutError):
         while True:
             async with asyncio.timeout(IDLE_SECONDS):
                 (length,) = struct.unpack("!H", await reader.readexactly(2))

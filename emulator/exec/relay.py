@@ -3,10 +3,11 @@
 import asyncio
 import secrets
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 
+from emulator.exec.beside import Tasks, beside
 from emulator.settings import SettingError
 
 PORT = 443
@@ -23,17 +24,8 @@ def relaying_to(host: str, port: int) -> Iterator[str]:
     Raises:
         SettingError: port 443 cannot be had.
     """
-    with _listener() as listener:
-        loop, stop = asyncio.new_event_loop(), asyncio.Event()
-        work = _serve(listener, host, port, stop)
-        thread = threading.Thread(target=loop.run_until_complete, args=(work,), daemon=True)
-        thread.start()
-        try:
-            yield str(listener.getsockname()[0])
-        finally:
-            loop.call_soon_threadsafe(stop.set)
-            thread.join()
-            loop.close()
+    with _listener() as listener, beside(partial(_serve, listener, host, port)):
+        yield str(listener.getsockname()[0])
 
 
 def _listener() -> socket.socket:
@@ -46,19 +38,14 @@ def _listener() -> socket.socket:
     )
 
 
-async def _serve(listener: socket.socket, host: str, port: int, stop: asyncio.Event) -> None:
-    running: set[asyncio.Task[None]] = set()
-
+async def _serve(
+    listener: socket.socket, host: str, port: int, tasks: Tasks, stop: asyncio.Event
+) -> None:
     def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(_relay(reader, writer, host, port))
-        running.add(task)
-        task.add_done_callback(running.discard)
+        tasks.begin(_relay(reader, writer, host, port))
 
     async with await asyncio.start_server(accepted, sock=listener, limit=_CHUNK):
         await stop.wait()
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _relay(

@@ -5,15 +5,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from emulator.accounts import Account
-from emulator.errors import Conflict
-from emulator.sandbox.limits import MIB
 from emulator.sandbox.machine import Machines
 from emulator.services import names
 from emulator.services.service import Service
 from emulator.services.services import Services, require_running
-from emulator.sessions.failures import failures
 from emulator.sessions.promises import Promises
+from emulator.sessions.sizing import Sizing
 from emulator.stop import Stop
+
+_TOO_SMALL = "The service uses {used} MiB of memory, and would have {limit} MiB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,7 @@ class Changing:
 
     def __init__(self, services: Services, machines: Machines, promises: Promises) -> None:
         self._services = services
-        self._machines = machines
-        self._promises = promises
+        self._sizing = Sizing(machines, promises, _TOO_SMALL)
 
     async def update(self, service: Service, changes: Changes, account: Account) -> None:
         """Make all changes, or none.
@@ -55,7 +54,8 @@ class Changing:
                 await self._set_ports(service, changes.ports)
                 undo.push_async_callback(self._set_ports, service, before)
             if changes.vcpu is not None and changes.vcpu != record.vcpu:
-                await self._resize(service, changes.vcpu, account)
+                require_running(service)
+                await self._sizing.change(service, changes.vcpu, account, Stop())
             self._check(service, changes)  # others may have taken what was free
             self._apply(service, changes)
             undo.pop_all()
@@ -107,39 +107,6 @@ class Changing:
         except BaseException:
             service.record.ports = before
             raise
-
-    async def _resize(self, service: Service, vcpu: int, account: Account) -> None:
-        record = service.record
-        require_running(service)
-        await self._check_memory(service, vcpu)
-        more = max(0, vcpu - record.base_vcpu) - record.added_vcpu
-        async with AsyncExitStack() as undo:
-            if more > 0:
-                service.slots.take(account, more)
-                undo.callback(service.slots.give_back, more)
-            added = max(0, vcpu - record.base_vcpu)
-            promised = await self._promises.make(added, record.owner, Stop())
-            undo.push_async_callback(promised.aclose)
-            with failures():
-                await self._machines.resize(service.machine, vcpu)
-            if service.over:
-                return
-            undo.pop_all()
-        service.slots.give_back(max(0, -more))
-        service.boost, before = promised, service.boost
-        await before.aclose()
-        record.vcpu = vcpu
-
-    async def _check_memory(self, service: Service, vcpu: int) -> None:
-        limit = self._machines.limits(vcpu).memory_bytes
-        if vcpu >= service.record.vcpu:
-            return
-        with failures():
-            used = await self._machines.memory_in_use(service.machine)
-        if used > limit:
-            raise Conflict(
-                f"The service uses {used // MIB} MiB of memory, and would have {limit // MIB} MiB"
-            )
 
     def _domains(self, service: Service, wanted: Sequence[str]) -> list[str]:
         return self._services.free_domains(wanted, service.record.owner, self._others(service))

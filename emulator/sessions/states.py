@@ -1,7 +1,6 @@
 """What changes a session that lives: frozen or not, its size, its lock."""
 
 import asyncio
-from contextlib import AsyncExitStack
 
 from emulator.accounts import Account
 from emulator.clock import Clock
@@ -17,10 +16,14 @@ from emulator.sessions.failures import failures
 from emulator.sessions.lives import GONE, LOST, Lives
 from emulator.sessions.promises import Promises
 from emulator.sessions.session import Session
+from emulator.sessions.sizing import Sizing
 from emulator.stop import Stop
 from emulator.store.sessions import SessionRecord, SessionStore
 
-MIB = 1024 * 1024
+_TOO_SMALL = (
+    "The session uses {used} MiB of memory, and would have {limit} MiB; "
+    "end some of its programs first"
+)
 
 
 class States:
@@ -37,7 +40,7 @@ class States:
         self._lives = lives
         self._machines = machines
         self._store = store
-        self._promises = promises
+        self._sizing = Sizing(machines, promises, _TOO_SMALL)
         self._clock = clock
 
     async def freeze(self, session: Session) -> None:
@@ -117,42 +120,13 @@ class States:
             NotFound: it has ended meanwhile.
             SandboxFailed: the engine does not do it.
         """
-        record = session.record
-        if vcpu < record.base_vcpu:
-            raise Conflict(f"vcpu: the session was made with {record.base_vcpu}; not fewer")
+        least = session.record.base_vcpu
+        if vcpu < least:
+            raise Conflict(f"vcpu: the session was made with {least}; not fewer")
         async with self._lives.held(session):
             require_running(session)
-            await self._check_memory(session, vcpu)
-            more = vcpu - record.vcpu
-            async with AsyncExitStack() as undo:
-                if more > 0:
-                    session.slots.take(account, more)
-                    undo.callback(session.slots.give_back, more)
-                promised = await self._promises.make(vcpu - record.base_vcpu, record.owner, stop)
-                undo.push_async_callback(promised.aclose)
-                with failures():
-                    await self._machines.resize(session.machine, vcpu)
-                if session.over:
-                    return
-                undo.pop_all()
-            session.slots.give_back(max(0, -more))
-            session.boost, before = promised, session.boost
-            await before.aclose()
-            record.vcpu = vcpu
+            await self._sizing.change(session, vcpu, account, stop)
             await self._saved(session)
-
-    async def _check_memory(self, session: Session, vcpu: int) -> None:
-        """The kernel would end programs to make room, so it is not asked to."""
-        limit = self._machines.limits(vcpu).memory_bytes
-        if vcpu >= session.record.vcpu:
-            return
-        with failures():
-            used = await self._machines.memory_in_use(session.machine)
-        if used > limit:
-            raise Conflict(
-                f"The session uses {used // MIB} MiB of memory, and would have {limit // MIB} MiB; "
-                "end some of its programs first"
-            )
 
     async def lock(self, session: Session, *, locked: bool) -> None:
         """Protect it from deletion, or do not any more."""
