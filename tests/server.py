@@ -1,6 +1,7 @@
 """A real emulator on free ports, in a thread of the test process."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
@@ -58,6 +59,16 @@ def settings(directory: Path, **flags: str) -> Settings:
         "log_level": "warning",
     }
     return Settings.load({**defaults, **flags}, {})
+
+
+@contextmanager
+def heard(level: int = logging.DEBUG) -> Iterator[None]:
+    """For the block, the emulators of this process log from `level` on."""
+    root = logging.getLogger("emulator")
+    before = root.level
+    root.setLevel(level)
+    yield
+    root.setLevel(before)
 
 
 @contextmanager

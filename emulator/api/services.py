@@ -74,12 +74,12 @@ async def list_services(emulator: Emulator, call: Call) -> Reply:
 
 
 async def get_service(emulator: Emulator, call: Call) -> Reply:
-    return Reply(_document(emulator, call, _find(emulator, call)))
+    return Reply(_document(emulator, call, find_service(emulator, call)))
 
 
 async def update_service(emulator: Emulator, call: Call) -> Reply:
     """Change what is named, all of it or nothing."""
-    service = _find(emulator, call)
+    service = find_service(emulator, call)
     fields: Mapping[str, Any] = call.fields
     changes = Changes(
         name=fields.get("name"),
@@ -95,7 +95,7 @@ async def update_service(emulator: Emulator, call: Call) -> Reply:
 
 async def set_domains(emulator: Emulator, call: Call) -> Reply:
     """Replace, add or remove custom domains."""
-    service = _find(emulator, call)
+    service = find_service(emulator, call)
     fields: Mapping[str, Any] = call.fields
     await emulator.service_changes.set_domains(
         service,
@@ -108,29 +108,29 @@ async def set_domains(emulator: Emulator, call: Call) -> Reply:
 
 async def check_destroyable(emulator: Emulator, call: Call) -> None:
     """Raise NotFound, or Locked, before anybody looks for a one-time code."""
-    emulator.services.check_unlocked(_find(emulator, call))
+    emulator.services.check_unlocked(find_service(emulator, call))
 
 
 async def check_there(emulator: Emulator, call: Call) -> None:
     """Raise NotFound before anybody looks for a one-time code."""
-    _find(emulator, call)
+    find_service(emulator, call)
 
 
 async def delete_service(emulator: Emulator, call: Call) -> Reply:
-    service = _find(emulator, call)
+    service = find_service(emulator, call)
     await emulator.services.destroy(service)
     told = {"id": service.id, "service_id": service.id, "success": True}
     return Reply({**told, "status": "destroyed", "state": "destroyed"})
 
 
 async def freeze_service(emulator: Emulator, call: Call) -> Reply:
-    service = _find(emulator, call)
+    service = find_service(emulator, call)
     await emulator.services.freeze(service)
     return Reply(_document(emulator, call, service))
 
 
 async def unfreeze_service(emulator: Emulator, call: Call) -> Reply:
-    service = _find(emulator, call)
+    service = find_service(emulator, call)
     seconds = await emulator.services.unfreeze(service, call.account)
     told = {"unfreeze_time_ms": round(seconds * 1000)}
     return Reply(_document(emulator, call, service) | told)
@@ -145,7 +145,7 @@ async def unlock_service(emulator: Emulator, call: Call) -> Reply:
 
 
 async def _set_lock(emulator: Emulator, call: Call, *, locked: bool) -> Reply:
-    service = _find(emulator, call)
+    service = find_service(emulator, call)
     service.record.locked = locked
     await emulator.services.saved(service)
     return Reply(_document(emulator, call, service))
@@ -153,7 +153,7 @@ async def _set_lock(emulator: Emulator, call: Call, *, locked: bool) -> Reply:
 
 async def redeploy_service(emulator: Emulator, call: Call) -> Reply:
     """Run the bootstrap script again, or another one."""
-    service = _find(emulator, call)
+    service = find_service(emulator, call)
     fields: Mapping[str, Any] = call.fields
     files = input_files(fields.get("input_files", ()))
     await emulator.services.redeploy(service, script_of(fields), files)
@@ -163,7 +163,7 @@ async def redeploy_service(emulator: Emulator, call: Call) -> Reply:
 
 async def execute_service(emulator: Emulator, call: Call) -> Reply:
     """Run a command line to its end; 202 for who sent a time limit, as its clients poll then."""
-    service = _find(emulator, call)
+    service = find_service(emulator, call)
     fields: Mapping[str, Any] = call.fields
     files = input_files(fields.get("input_files", ()))
     limit = int(fields.get("timeout", fields.get("timeout_ms", DEFAULT_TIMEOUT_MS)))
@@ -193,13 +193,14 @@ _STATUS = {Ending.TIMED_OUT: JobStatus.TIMEOUT, Ending.CANCELLED: JobStatus.CANC
 
 async def get_service_logs(emulator: Emulator, call: Call) -> Reply:
     """The last lines of what the bootstrap script and its children printed."""
-    service = _find(emulator, call)
+    service = find_service(emulator, call)
     lines = None if call.query.get("all", False) else int(str(call.query.get("lines", TAIL_LINES)))
     text = await emulator.services.logs.read(service.id, lines)
     return Reply({"log": text, "logs": text, "service_id": service.id})
 
 
-def _find(emulator: Emulator, call: Call) -> Service:
+def find_service(emulator: Emulator, call: Call) -> Service:
+    """The sender's service by id or name; raises NotFound."""
     emulator.readiness.require()
     return emulator.services.find(call.path["id"], call.account.public_key)
 

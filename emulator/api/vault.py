@@ -1,16 +1,10 @@
 """`/services/{id}/env`: the vault of a service. Its values are in the export alone."""
 
 from emulator.api.call import Call, Json, Reply
+from emulator.api.services import find_service
 from emulator.emulator import Emulator
 from emulator.errors import NotFound
-from emulator.services.service import Service
 from emulator.services.vault import Variables, Vault, as_text, from_text
-
-
-def find_service(emulator: Emulator, call: Call) -> Service:
-    """The sender's service by id or name; raises NotFound."""
-    emulator.readiness.require()
-    return emulator.services.find(call.path["id"], call.account.public_key)
 
 
 async def get_service_env(emulator: Emulator, call: Call) -> Reply:

@@ -147,6 +147,8 @@ def _bound(address: str, kind: SocketKind) -> socket:
         if kind is SOCK_STREAM:
             made.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         made.bind((address, PORT))
+        if kind is SOCK_STREAM:
+            made.listen()
     except OSError as error:
         made.close()
         raise SettingError(

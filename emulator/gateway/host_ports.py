@@ -1,9 +1,7 @@
 """Ports of this machine that lead to ports of services, for what speaks no HTTP."""
 
 import asyncio
-import errno
 import logging
-import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -85,14 +83,13 @@ class HostPorts:
         await asyncio.gather(*(port.close() for port in ports))
 
     def _bound(self, protocol: Transport, preferred: int) -> socket.socket:
-        allowed = preferred in self._numbers or not self._numbers
-        for number in (preferred if allowed else 0, *self._numbers):
+        usable = preferred in self._numbers or (preferred and not self._numbers)
+        others = self._numbers or (0,)  # for which the system takes a free one
+        *first, last = (preferred, *others) if usable else others
+        for number in first:
             with suppress(OSError):
-                if number:
-                    return _bound(self._host, number, protocol)
-        if self._numbers:
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-        return _bound(self._host, 0, protocol)
+                return _bound(self._host, number, protocol)
+        return _bound(self._host, last, protocol)
 
 
 def _bound(host: str, port: int, protocol: Transport) -> socket.socket:

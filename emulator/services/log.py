@@ -44,8 +44,8 @@ class ServiceLogs:
             OSError: the disk cannot be read.
         """
         path, grown = self._path(service_id), asyncio.Event()
-        self._followers[service_id].add(grown)
         older, file = await asyncio.to_thread(self._opened, path)
+        self._followers[service_id].add(grown)
         try:
             yield older + await asyncio.to_thread(file.read)
             while True:

@@ -112,7 +112,7 @@ class Running:
         await self.stop(service)
         await self.tell(service, "the bootstrap script is started again")
         await self.start(service)
-        await self._saved(service)
+        await self.saved(service)
 
     async def stop(self, service: Service) -> None:
         """End everything that runs in it, and keep what it printed; raises AgentError."""
@@ -152,14 +152,15 @@ class Running:
             await self.take_up(service)
             return
         service.record.deployed = False
-        await self._saved(service)
+        await self.saved(service)
         await self._machines.start_again(service.machine)
         service.stopped, service.state = False, State.STARTING
         await self.tell(service, "the container was started again, and the bootstrap script in it")
         await self.start(service)
-        await self._saved(service)
+        await self.saved(service)
 
-    async def _saved(self, service: Service) -> None:
+    async def saved(self, service: Service) -> None:
+        """Return when what it is now is on disk."""
         if not service.over:
             await asyncio.wrap_future(self._store.save(service.record))
 
@@ -198,7 +199,7 @@ class Running:
             _require_running(service)
             record = service.record
             record.exit_code, record.deployed = None, False
-            await self._saved(service)
+            await self.saved(service)
             await self._end_script(service)
             service.state, service.message = State.STARTING, None
             self.renew_environment(service)
@@ -206,7 +207,7 @@ class Running:
             script = await bootstrap.run_script(service.machine, service.environment)
             record.deployed = True
             self._watch(service, script)
-            await self._saved(service)
+            await self.saved(service)
 
     async def end(self, service: Service) -> None:
         """End what came of the script; raises what `run_again` does."""
@@ -217,7 +218,7 @@ class Running:
             service.record.exit_code = service.record.exit_code or 0
             if service.state is not State.FAILED:
                 service.state, service.message = State.RUNNING, STOPPED
-            await self._saved(service)
+            await self.saved(service)
 
     async def processes(self, service: Service) -> list[str]:
         """What lives of the script; raises AgentError."""
@@ -249,12 +250,17 @@ class Running:
         """Keep what is printed; the service waits while the disk does not take it."""
         unit = Unit(service, self, self._logs, self._clock)
         control = Control(service.machine, unit.run, lambda work: self._follow(service, work))
+        kept = True
+        async for stream, piece in pipe.output():
+            if stream is StreamId.ERR:
+                await control.hear(piece)
+            elif kept:
+                kept = await self._keep(service, piece)
+
+    async def _keep(self, service: Service, piece: bytes) -> bool:
+        """Whether it is in the log."""
         try:
-            async for stream, piece in pipe.output():
-                if stream is StreamId.ERR:
-                    await control.hear(piece)
-                else:
-                    await self._logs.write(service.id, piece)
+            await self._logs.write(service.id, piece)
         except OSError as error:
             logger.warning(
                 "the log of service %s is not written: %s",
@@ -262,9 +268,8 @@ class Running:
                 error.strerror,
                 extra={"account": service.record.owner},
             )
-            async for stream, piece in pipe.output():
-                if stream is StreamId.ERR:
-                    await control.hear(piece)
+            return False
+        return True
 
     async def _until_exit(self, service: Service, script: Process) -> None:
         try:
@@ -274,7 +279,7 @@ class Running:
         except AgentLost:
             return
         service.record.exit_code = code
-        await self._saved(service)
+        await self.saved(service)
         if not code and answering(service.record):
             await self._clock.sleep(REACHED_SECONDS)  # `_until_reached` may know it before
         self._judge(service, code or 0)
@@ -310,8 +315,7 @@ class Running:
         if service.over:
             return
         service.stopped = True
-        for client in tuple(service.clients):
-            client.end(_ENDED)
+        service.end_clients(_ENDED)
         if service.record.frozen:
             return
         await self._try_again(service)

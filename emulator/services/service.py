@@ -8,6 +8,7 @@ from enum import StrEnum
 from emulator.limits import Holding
 from emulator.sandbox.agent import Stream
 from emulator.sandbox.machine import Machine
+from emulator.sessions.ending import Ending
 from emulator.sessions.session import Client
 from emulator.store.services import ServiceRecord
 
@@ -71,6 +72,10 @@ class Service:
         if port in self.record.ports[:1] and self.state in (State.STARTING, State.REDEPLOYING):
             self.state = State.RUNNING
         return stream
+
+    def end_clients(self, ending: Ending) -> None:
+        for client in tuple(self.clients):
+            client.end(ending)
 
     def stop_work(self) -> None:
         """Nobody follows what runs in it any more."""

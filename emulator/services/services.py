@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from emulator import ids
 from emulator.accounts import Account
@@ -34,6 +35,7 @@ from emulator.services.served import ServedService
 from emulator.services.service import Service, State
 from emulator.services.vault import Variables, Vaults
 from emulator.sessions.command import Commands
+from emulator.sessions.disk import OnDisk
 from emulator.sessions.ending import Ending, forced
 from emulator.sessions.failures import failures
 from emulator.sessions.promises import Promises
@@ -212,8 +214,7 @@ class Services:
         self._services.pop(service.id, None)
         service.stop_work()
         await asyncio.wrap_future(self._store.remove(service.id))  # before anything of it goes
-        for client in tuple(service.clients):
-            client.end(forced("exit", _DESTROYED))
+        service.end_clients(forced("exit", _DESTROYED))
         service.slots.end()
         await self._host_ports.close(service.id)
         await service.boost.aclose()
@@ -254,8 +255,7 @@ class Services:
         async with self.held(service):
             if service.record.frozen:
                 return
-            for client in tuple(service.clients):
-                client.end(Ending("detached"))
+            service.end_clients(Ending("detached"))
             if not service.stopped:
                 with failures():
                     await self._machines.pause(service.machine)
@@ -293,8 +293,8 @@ class Services:
             return seconds
 
     async def _go_on(self, service: Service) -> None:
-        self.running.renew_environment(service)
         if service.machine.attached and not service.stopped:
+            self.running.renew_environment(service)
             with suppress(EngineError):  # others may have let it go on, or ended it
                 await self._machines.resume(service.machine)
                 return
@@ -330,8 +330,7 @@ class Services:
     async def _deploy(self, service: Service, files: Sequence[InputFile]) -> None:
         await self.running.make_room(service)
         service.state = State.REDEPLOYING
-        await _cleared(service.machine, files)
-        await Inputs(service.machine.agent, files, ROOT_USER).written()
+        await _replaced(service.machine, files)
         await self.running.tell(service, "redeployed")
         await self.running.start(service)
 
@@ -369,8 +368,7 @@ class Services:
 
     async def saved(self, service: Service) -> None:
         """Return when what it is now is on disk."""
-        if not service.over:
-            await asyncio.wrap_future(self._store.save(service.record))
+        await self.running.saved(service)
 
     async def execute(
         self,
@@ -388,9 +386,7 @@ class Services:
         """
         require_running(service)
         with failures(), self._used(service):
-            if files:
-                await _cleared(service.machine, files)
-                await Inputs(service.machine.agent, files, ROOT_USER).written()
+            await _replaced(service.machine, files)
             words = (*self._shells.runs_lines, line)
             return await self._commands.run(
                 service.machine,
@@ -401,9 +397,15 @@ class Services:
                 env=service.environment,
             )
 
-    def on_disk(self) -> list["OnDisk"]:
+    def on_disk(self) -> list[OnDisk]:
         """Those that run, as what writes to the engine's disk."""
-        return [OnDisk(it, self) for it in self.all() if not it.record.frozen and not it.stopped]
+        running = (it for it in self.all() if not it.record.frozen and not it.stopped)
+        return [OnDisk(it.machine, partial(self._stop_for_disk, it)) for it in running]
+
+    async def _stop_for_disk(self, service: Service, reason: str) -> None:
+        """Freeze it, and tell its owner why."""
+        await self.freeze(service)
+        service.message = reason
 
     # --- restarts --------------------------------------------------------------------------
 
@@ -431,15 +433,14 @@ class Services:
         if state in _ALIVE:
             record.frozen = state == "paused"  # whatever was killed between a change and its record
         service.slots.resume(record.slots)
-        with suppress(NoCapacity):
-            service.memory = await self._promises.make(record.vcpu, record.owner, Stop(), 0.1)
+        service.memory = await self._promises.keep(record.base_vcpu, record.owner)
+        service.boost = await self._promises.keep(record.added_vcpu, record.owner)
         try:
             await self.open_ports(service)
         except NoCapacity as error:
             logger.warning(
                 "service %s: %s", service.id, error.details, extra={"account": service.record.owner}
             )
-        self.running.renew_environment(service)
         service.stopped = state not in _ALIVE
         if state is None:
             service.state, service.message = State.FAILED, _REMOVED
@@ -461,29 +462,8 @@ class Services:
         """Leave them as they are: the next emulator takes them up."""
         for service in self.all():
             service.stop_work()
-            for client in tuple(service.clients):
-                client.end(Ending("detached"))
+            service.end_clients(Ending("detached"))
             service.machine.leave()
-
-
-@dataclass(frozen=True, slots=True)
-class OnDisk:
-    """A service, as `DiskWatch` sees it."""
-
-    service: Service
-    services: Services
-
-    @property
-    def container_id(self) -> str:
-        return self.service.record.container_id
-
-    async def hides(self) -> bool:
-        return await self.service.machine.hides()
-
-    async def stop_for_disk(self, reason: str) -> None:
-        """Freeze it, and tell its owner why."""
-        await self.services.freeze(self.service)
-        self.service.message = reason
 
 
 def _is_idle(service: Service, before: float) -> bool:
@@ -505,9 +485,10 @@ def _require_thawed(service: Service) -> None:
         raise Conflict("The service is frozen; unfreeze it first: POST /services/{id}/unfreeze")
 
 
-async def _cleared(machine: Machine, files: Sequence[InputFile]) -> None:
-    """Input files of before make room for those of the same names."""
+async def _replaced(machine: Machine, files: Sequence[InputFile]) -> None:
+    """Input files are written, over those of the same names."""
     if files:
         paths = [f"./{file.path}" for file in files]
         async with bootstrap.in_time():
             await machine.spawn(("rm", "-rf", "--", *paths), output_limit=4096).collect()
+        await Inputs(machine.agent, files, ROOT_USER).written()

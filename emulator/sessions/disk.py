@@ -9,13 +9,15 @@ the inodes that are left on the engine's disk, which nothing can hide from.
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from emulator.clock import Clock
 from emulator.errors import ApiError
 from emulator.sandbox.engine import UNKNOWN, Engine, EngineError
 from emulator.sandbox.limits import MIB
+from emulator.sandbox.machine import Machine
 from emulator.sessions.disk_space import Floor, FreeSpace, Sizes, Verdict, free_space
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,24 @@ class Watched(Protocol):
     async def hides(self) -> bool: ...
 
     async def stop_for_disk(self, reason: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """What lives in a machine, and what stops it; a `Watched`."""
+
+    machine: Machine
+    stop: Callable[[str], Awaitable[None]]
+
+    @property
+    def container_id(self) -> str:
+        return self.machine.container_id
+
+    async def hides(self) -> bool:
+        return await self.machine.hides()
+
+    async def stop_for_disk(self, reason: str) -> None:
+        await self.stop(reason)
 
 
 class DiskWatch:

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from emulator import ids
 from emulator.accounts import Account
 from emulator.clock import Clock
-from emulator.errors import Locked, NoCapacity
+from emulator.errors import Locked
 from emulator.limits import Holding, Slots
 from emulator.sandbox.agent import AgentError
 from emulator.sandbox.builder import Builder, built
@@ -20,6 +21,7 @@ from emulator.sandbox.program import Artifact, InputFile, Outcome
 from emulator.sandbox.shells import Shells
 from emulator.sessions import multiplexed
 from emulator.sessions.command import Commands
+from emulator.sessions.disk import OnDisk
 from emulator.sessions.doors import Doors, detach, require_running
 from emulator.sessions.ending import forced
 from emulator.sessions.failures import failures
@@ -153,9 +155,11 @@ class Sessions:
             words = (*self.shells.runs_lines, line)
             return await self.commands.run(session.machine, session.record.owner, words, stop)
 
-    def on_disk(self) -> list["OnDisk"]:
+    def on_disk(self) -> list[OnDisk]:
         """Those that run, as what writes to the engine's disk."""
-        return [OnDisk(it, self.states) for it in self.lives.all() if not it.record.frozen]
+        stop = self.states.stop_for_disk
+        running = (it for it in self.lives.all() if not it.record.frozen)
+        return [OnDisk(it.machine, partial(stop, it)) for it in running]
 
     # --- restarts --------------------------------------------------------------------------
 
@@ -183,8 +187,8 @@ class Sessions:
         record.frozen = state == "paused"  # whatever was killed between a change and its record
         slots = Holding(self.slots, record.owner)
         slots.resume(record.slots)
-        memory = await self._memory(record, record.base_vcpu)
-        boost = await self._memory(record, record.added_vcpu)
+        memory = await self.promises.keep(record.base_vcpu, record.owner)
+        boost = await self.promises.keep(record.added_vcpu, record.owner)
         session = Session(record, self.machines.paused(*place), slots, memory, boost)
         if record.opened and record.multiplexer is None:
             await self.lives.end(session, "Its client left when the emulator ended")
@@ -199,12 +203,6 @@ class Sessions:
                 await self.lives.end(session, GONE)
         return None if session.over else session
 
-    async def _memory(self, record: SessionRecord, vcpu: int) -> AsyncExitStack:
-        """With a smaller budget than before, it goes on all the same."""
-        with suppress(NoCapacity):
-            return await self.promises.make(vcpu, record.owner, Stop(), seconds=0.1)
-        return AsyncExitStack()
-
     async def close(self) -> None:
         """Leave those that can be taken up again, and end the others."""
         await asyncio.gather(*map(self._leave, self.lives.all()))
@@ -216,25 +214,6 @@ class Sessions:
         self.lives.unwatch(session)
         await detach(session)
         session.machine.leave()
-
-
-@dataclass(frozen=True, slots=True)
-class OnDisk:
-    """A session, as `DiskWatch` sees it."""
-
-    session: Session
-    states: States
-
-    @property
-    def container_id(self) -> str:
-        return self.session.record.container_id
-
-    async def hides(self) -> bool:
-        return await self.session.machine.hides()
-
-    async def stop_for_disk(self, reason: str) -> None:
-        """Freeze it, or end it."""
-        await self.states.stop_for_disk(self.session, reason)
 
 
 def _record(account: Account, wanted: Wanted, machine: Machine, now: float) -> SessionRecord:

@@ -18,7 +18,7 @@ from emulator.accounts import Account
 from emulator.logbook import FOLLOWERS_MOST
 from emulator.store.accounts import read_seed
 from tests.client import Client, test_account
-from tests.server import Server, running, settings
+from tests.server import Server, heard, running, settings
 
 Json = dict[str, Any]
 SECRET = "hunter2"
@@ -43,15 +43,6 @@ STREAMS = ("/paas/logs/stream", "/logs/stream?source=api", "/logs/all/stream", "
 def logging_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with heard(), running(quick(tmp_path_factory.mktemp("logs"))) as made:
         yield made
-
-
-@contextmanager
-def heard(level: int = logging.DEBUG) -> Iterator[None]:
-    root = logging.getLogger("emulator")
-    before = root.level
-    root.setLevel(level)
-    yield
-    root.setLevel(before)
 
 
 def quick(folder: Path, **flags: str) -> Any:  # noqa: ANN401 - Settings

@@ -9,7 +9,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from contract.shards import families
 from contract.spec import Spec
 from contract.target import ROLES, read_targets
 from emulator.paths import ROOT
-from tests.server import Server, running, settings
+from tests.server import Server, heard, running, settings
 from tests.test_docs import blocks
 
 PAGE = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
@@ -38,18 +37,8 @@ DEFAULT = "http://127.0.0.1:8042"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with heard(), running(settings(tmp_path_factory.mktemp("emulator"))) as made:
+    with heard(logging.INFO), running(settings(tmp_path_factory.mktemp("emulator"))) as made:
         yield made
-
-
-@contextmanager
-def heard() -> Iterator[None]:
-    """What the emulator logs by default: clients may read it."""
-    logger = logging.getLogger("emulator")
-    before = logger.level
-    logger.setLevel(logging.INFO)
-    yield
-    logger.setLevel(before)
 
 
 def shell(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":

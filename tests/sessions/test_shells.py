@@ -246,7 +246,9 @@ def test_a_session_that_writes_too_much_is_stopped_and_its_owner_told_why(
 ) -> None:
     session = sessions(**({"multiplexer": multiplexer} if multiplexer else {}))
     emulator = sessions.server.emulator
-    (found,) = [it for it in emulator.sessions.on_disk() if it.session.id == session["id"]]
+    (found,) = [
+        it for it in emulator.sessions.on_disk() if it.machine.name == session["container_name"]
+    ]
     sessions.server.call(found.stop_for_disk("It wrote 9 MiB to its disk; it may write 8 MiB"))
     told = sessions.read(session)
     assert (told["status"], "wrote 9 MiB" in told["message"]) == (becomes, True)
