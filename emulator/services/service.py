@@ -33,7 +33,8 @@ class Service:
     `hearing` the one of them that keeps its output; `stopped` is true while its container has
     ended, or cannot be spoken to. `environment` is what its vault held when its programs were last
     started or let go on. `message` says what is wrong, if something is.
-    `visitors` are connected now, or run a command; `active_at` is when the last of them left.
+    `streams` are connections to its ports. `visitors` are connected now, or run a command;
+    `active_at` is when the last of them left.
     """
 
     record: ServiceRecord
@@ -50,6 +51,7 @@ class Service:
     work: "set[asyncio.Task[None]]" = field(default_factory=set)
     hearing: "asyncio.Task[None] | None" = None
     watch: "list[asyncio.Task[None]]" = field(default_factory=list)
+    streams: set[Stream] = field(default_factory=set)
     visitors: int = 0
     active_at: float = 0.0
     over: bool = False
@@ -71,11 +73,18 @@ class Service:
         stream = await self.machine.agent.connect(port)
         if port in self.record.ports[:1] and self.state in (State.STARTING, State.REDEPLOYING):
             self.state = State.RUNNING
+        self.streams.add(stream)
+        stream.ended.add_done_callback(lambda _: self.streams.discard(stream))
         return stream
 
     def end_clients(self, ending: Ending) -> None:
         for client in tuple(self.clients):
             client.end(ending)
+
+    def end_connections(self) -> None:
+        """Those to its ports; what is paused would leave them waiting."""
+        for stream in tuple(self.streams):
+            stream.close()
 
     def stop_work(self) -> None:
         """Nobody follows what runs in it any more."""

@@ -251,7 +251,7 @@ class Services:
             raise NotFound(_DESTROYED)
 
     async def freeze(self, service: Service) -> None:
-        """Stop its processes where they are; it takes no slot until it goes on."""
+        """Stop its processes where they are; its connections end, it takes no slot."""
         async with self.held(service):
             if service.record.frozen:
                 return
@@ -261,6 +261,7 @@ class Services:
                     await self._machines.pause(service.machine)
             service.slots.give_back(service.record.slots)
             service.record.frozen = True
+            service.end_connections()
             await self.saved(service)
 
     async def unfreeze(self, service: Service, account: Account) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import httpx
@@ -126,3 +127,18 @@ def test_what_a_script_leaves_to_start_is_waited_for(services: Maker) -> None:
     service = services(ports=[8080], bootstrap=late)
     host = {"Host": service["url"].partition("//")[2]}
     assert httpx.get(services.server.api, headers=host, timeout=30).status_code == 200
+
+
+def test_a_request_that_waits_is_answered_when_its_service_is_frozen(services: Maker) -> None:
+    listen = "s = socket.create_server(('', 8080)); time.sleep(1000)"
+    silent = f'exec python3 -c "import socket, time; {listen}"'
+    service = services.ready(ports=[8080], bootstrap=silent)
+    found = services.server.emulator.services.find_by_id(service["id"])
+    assert found is not None
+    host = {"Host": service["url"].partition("//")[2]}
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(httpx.get, services.server.api, headers=host, timeout=60)
+        eventually(lambda: found.visitors == 1 and len(found.streams) == 1)
+        services.change(service, "freeze")
+        answer = asked.result()
+    assert (answer.status_code, answer.json()["code"]) == (502, "BAD_GATEWAY")
